@@ -43,8 +43,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   dataDir: z.string().default('./data'),
-  migration: z.strictObject({ strategy: z.enum(['zero-downtime', 'rolling', 'offline']).default('zero-downtime') }).prefault({}),
-  reads: z.strictObject({ policy: z.enum(['old', 'auto', 'share']).default('auto'), share: z.number().min(0).max(100).default(0) }).prefault({}),
+  migration: z
+    .strictObject({ strategy: z.enum(['zero-downtime', 'rolling', 'offline']).default('zero-downtime') })
+    .prefault({}),
+  reads: z
+    .strictObject({
+      policy: z.enum(['old', 'auto', 'share']).default('auto'),
+      share: z.number().min(0).max(100).default(0),
+    })
+    .prefault({}),
   writes: z
     .strictObject({
       /** A held write waits at most this long; clients give up after 10 s. */
@@ -72,7 +79,9 @@ export const configSchema = z.strictObject({
       coolDownMs: z.int().min(0).max(3_600_000).default(5_000),
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info') }).prefault({}),
+  log: z
+    .strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info') })
+    .prefault({}),
 });
 
 /** What people write. */

@@ -57,6 +57,7 @@ export function waitFor<T>(
     if (signal?.aborted) return finish(undefined);
     signal?.addEventListener('abort', onAbort, { once: true });
     look();
-    if (!stop.signal.aborted) void sleep(clock, timeoutMs, stop.signal).then(() => stop.signal.aborted || finish(undefined));
+    if (!stop.signal.aborted)
+      void sleep(clock, timeoutMs, stop.signal).then(() => stop.signal.aborted || finish(undefined));
   });
 }

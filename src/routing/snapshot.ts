@@ -91,4 +91,5 @@ export const project = (
   networks: RoutingSnapshot['networks'],
   watermark: WatermarkView,
   toEnd: { readonly blocks: number | null; readonly ms: number | null },
-): RoutingSnapshot => Object.freeze({ intent, policy, networks, watermark, blocksToEnd: toEnd.blocks, msToEnd: toEnd.ms });
+): RoutingSnapshot =>
+  Object.freeze({ intent, policy, networks, watermark, blocksToEnd: toEnd.blocks, msToEnd: toEnd.ms });

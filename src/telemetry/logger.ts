@@ -17,7 +17,10 @@ export function createLogger({ level, fd = 2 }: LoggerOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
       // A second fence: these names must not be passed in the first place.
-      redact: { paths: ['*.signature', '*.params', '*.token', '*.cookie', '*.authorization', '*.secret'], censor: '[redacted]' },
+      redact: {
+        paths: ['*.signature', '*.params', '*.token', '*.cookie', '*.authorization', '*.secret'],
+        censor: '[redacted]',
+      },
     },
     pino.destination({ fd, sync: true }),
   );

@@ -13,12 +13,22 @@ export function createMetrics(build: { version: string; commit: string }) {
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers: [registry] });
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Histogram<L>({ name: PREFIX + name, help, labelNames: [...labelNames], buckets: SECONDS, registers: [registry] });
+    new Histogram<L>({
+      name: PREFIX + name,
+      help,
+      labelNames: [...labelNames],
+      buckets: SECONDS,
+      registers: [registry],
+    });
 
   const metrics = {
     registry,
     rpcRequests: counter('rpc_requests_total', 'JSON-RPC calls answered', ['method', 'class', 'network', 'outcome']),
-    rpcDuration: histogram('rpc_request_duration_seconds', 'From request read to answer written', ['class', 'network', 'outcome']),
+    rpcDuration: histogram('rpc_request_duration_seconds', 'From request read to answer written', [
+      'class',
+      'network',
+      'outcome',
+    ]),
     overhead: histogram('overhead_seconds', 'Time of a call spent in the gateway itself', ['class']),
     routeDecisions: counter('route_decisions_total', 'Routing decisions', ['class', 'network', 'reason']),
     upstreamAttempts: counter('upstream_attempts_total', 'Calls sent to nodes', ['network', 'node', 'kind', 'outcome']),
@@ -42,7 +52,10 @@ export function createMetrics(build: { version: string; commit: string }) {
     writes: counter('writes_total', 'Broadcasts', ['network', 'outcome']),
     writeResolutions: counter('write_resolutions_total', 'How the outcome of an open write was learnt', ['result']),
     misroutedWrites: counter('misrouted_writes_total', 'Writes that named another chain than the open one'),
-    bypassTransactions: counter('bypass_transactions_total', 'Transactions on the old network that did not come through us'),
+    bypassTransactions: counter(
+      'bypass_transactions_total',
+      'Transactions on the old network that did not come through us',
+    ),
     verificationDifferences: gauge('verification_differences', 'Differing keys found by the last verification'),
     cacheRequests: counter('cache_requests_total', 'Exact cache', ['result']),
     rejections: counter('rejections_total', 'Requests refused by the gateway', ['reason']),
@@ -56,4 +69,5 @@ export function createMetrics(build: { version: string; commit: string }) {
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Process metrics (CPU, memory, event loop); not for tests, since they hold timers. */
-export const addProcessMetrics = (metrics: Metrics): void => collectDefaultMetrics({ register: metrics.registry, prefix: PREFIX });
+export const addProcessMetrics = (metrics: Metrics): void =>
+  collectDefaultMetrics({ register: metrics.registry, prefix: PREFIX });
