@@ -98,6 +98,8 @@ function named({ facts, snapshot }: Call): NetworkName | null {
   return id === fresh?.chainId ? 'new' : null;
 }
 
+const openNetwork = ({ intent }: RoutingSnapshot): NetworkName | null =>
+  intent.writes.kind === 'send' ? intent.writes.network : null;
 const isWrite = ({ cls }: Call): boolean => cls === 'write';
 const both = (snapshot: RoutingSnapshot, first: NetworkName): [NetworkName] | [NetworkName, NetworkName] =>
   snapshot.networks.new === null ? ['old'] : [first, otherNetwork(first)];
@@ -171,8 +173,14 @@ export const RULES: readonly Rule[] = [
   {
     id: 'W10',
     text: 'a transaction goes to the network it names, which is the one open for writes',
-    applies: isWrite,
+    applies: call => isWrite(call) && openNetwork(call.snapshot) === named(call),
     decide: call => forward('chain_open', named(call) ?? call.snapshot.intent.affine),
+  },
+  {
+    id: 'W11',
+    text: 'whatever is left names a network that is not open',
+    applies: isWrite,
+    decide: () => refuse('chain_not_open'),
   },
   {
     id: 'N1',
