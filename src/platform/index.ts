@@ -6,4 +6,5 @@
 export * from './backoff.js';
 export * from './clock.js';
 export * from './files.js';
+export * from './folder-lock.js';
 export * from './notifier.js';

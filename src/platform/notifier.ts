@@ -2,8 +2,9 @@ import { sleep, type Clock } from './clock.js';
 
 /** Tells listeners that something changed; they read the new state themselves, so no value can be missed or reordered. */
 export interface Notifier {
-  notify(): void;
-  subscribe(listener: () => void): () => void;
+  readonly notify: () => void;
+  /** Gives back how to stop listening. */
+  readonly subscribe: (listener: () => void) => () => void;
 }
 
 export function createNotifier(): Notifier {
@@ -49,7 +50,7 @@ export function waitFor<T>(
       } catch (error) {
         unsubscribe();
         stop.abort();
-        reject(error as Error);
+        reject(error);
       }
     };
     const onAbort = (): void => finish(undefined);

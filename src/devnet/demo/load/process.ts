@@ -34,7 +34,7 @@ export function startLoad<R extends LoadReport>(command: Extract<LoadCommand, { 
   });
   // Looked at in stop(); a process that dies before must not end this one.
   ended.catch(() => undefined);
-  child.send(command as LoadCommand);
+  child.send(command);
   return {
     latest: () => totals,
     async stop() {
