@@ -50,7 +50,7 @@ export function waitFor<T>(
       } catch (error) {
         unsubscribe();
         stop.abort();
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       }
     };
     const onAbort = (): void => finish(undefined);

@@ -3,10 +3,10 @@ import { createNotifier, systemClock, waitFor } from '../../../src/platform/inde
 
 test('a wait ends with the value as soon as a notification makes it true', async () => {
   const notifier = createNotifier();
-  let value: number | undefined;
-  const waiting = waitFor(notifier.subscribe, () => value, { timeoutMs: 10_000, clock: systemClock });
+  const box: { value?: number } = {};
+  const waiting = waitFor(notifier.subscribe, () => box.value, { timeoutMs: 10_000, clock: systemClock });
   notifier.notify();
-  value = 7;
+  box.value = 7;
   notifier.notify();
   expect(await waiting).toBe(7);
 });
