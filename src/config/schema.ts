@@ -1,87 +1,212 @@
 import { z } from 'zod';
 
-/** `host:port`; port 0 takes a free one, which is logged and shown by `status`. */
-const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'expected host:port');
+/*
+ * The descriptions are the documentation: `config schema`, `config check` and editors show them. `x-reload` says that a
+ * change takes effect without a restart (SIGHUP or POST /v1/config/reload).
+ */
+const live = <S extends z.ZodType>(schema: S, description: string): S => schema.meta({ description, 'x-reload': true });
+const fixed = <S extends z.ZodType>(schema: S, description: string): S => schema.meta({ description });
 
-const nodeName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens');
+/** `host:port`; port 0 takes a free one, which is logged and shown by `status`. */
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s/[\]]+):\d{1,5}$/, 'must be host:port')
+  .meta({ 'x-form': 'host:port (port 0 takes a free one), such as 127.0.0.1:8480 or [::1]:8480' });
+
+const nodeName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens')
+  .meta({ 'x-form': '1 to 63 lower-case letters, digits and hyphens, such as old-1' });
 
 const node = z.strictObject({
-  name: nodeName,
-  url: z.url({ protocol: /^https?$/ }),
+  name: fixed(nodeName, 'Label in commands, logs and metrics; unique within its network.'),
+  url: fixed(
+    z.url({ protocol: /^https?$/ }).meta({ 'x-form': 'http://host:port or https://host:port' }),
+    "The node's JSON-RPC address, without /rpc/v1.",
+  ),
 });
 
 const network = z.strictObject({
-  chainId: z.string().min(1).max(256),
-  nodes: z.array(node).min(1).max(32),
+  chainId: fixed(
+    z.string().min(1).max(256),
+    'Checked against every node, always; a node of another chain is quarantined.',
+  ),
+  nodes: fixed(z.array(node).min(1).max(32), 'JSON-RPC endpoints of this network, in no particular order.'),
 });
 
 const onOff = z.enum(['auto', 'off']);
 
 export const configSchema = z.strictObject({
-  /** Applications use this address. */
-  listen: address.default('127.0.0.1:8480'),
-  networks: z.strictObject({ old: network, new: network.optional() }),
-  relay: z
-    .strictObject({
-      /** The new network's nodes use this address as their migrate_from. */
-      listen: address.default('127.0.0.1:8481'),
-      /** One secret URL each; without a list, /rpc/v1 is open on loopback only. */
-      validators: z.array(nodeName).max(100).default([]),
-      merge: onOff.default('auto'),
-      ownEnd: z.union([onOff, z.int().min(0).max(10_000_000)]).default('auto'),
-      timeline: z.union([z.literal('keep'), z.int().min(1).max(99)]).default('keep'),
-      repairs: z.union([onOff, z.record(z.string(), onOff)]).default('auto'),
-      /** Shortest time between two heights asked by one listener; a property of the new network's nodes (reference 6.13). */
-      listenerPaceMs: z.int().min(10).max(60_000).default(1010),
-    })
-    .prefault({}),
-  admin: z
-    .strictObject({
-      listen: address.default('127.0.0.1:8482'),
-      /** Made at first start, mode 0600; default: <dataDir>/admin.token. */
-      tokenFile: z.string().optional(),
-    })
-    .prefault({}),
-  dataDir: z.string().default('./data'),
-  migration: z
-    .strictObject({ strategy: z.enum(['zero-downtime', 'rolling', 'offline']).default('zero-downtime') })
-    .prefault({}),
-  reads: z
-    .strictObject({
-      policy: z.enum(['old', 'auto', 'share']).default('auto'),
-      share: z.number().min(0).max(100).default(0),
-    })
-    .prefault({}),
-  writes: z
-    .strictObject({
-      /** A held write waits at most this long; clients give up after 10 s. */
-      holdMs: z.int().min(0).max(9_500).default(8000),
-      holdMax: z.int().min(0).max(100_000).default(1000),
-      holdBytesMax: z.int().min(0).default(67_108_864),
-    })
-    .prefault({}),
-  probes: z
-    .strictObject({
-      /** Pause between two health probes of one node while it is up. */
-      intervalMs: z.int().min(20).max(60_000).default(100),
-      timeoutMs: z.int().min(50).max(60_000).default(2000),
-    })
-    .prefault({}),
-  cutover: z
-    .strictObject({
-      /** A whole attempt, from arm to commit. */
-      attemptMs: z.int().min(1000).max(600_000).default(30_000),
-      /** Largest lag in old blocks with which a switch may begin. */
-      lagBlocksMax: z.int().min(0).max(10_000).default(5),
-      /** Old blocks that must be left before End for a switch to begin. */
-      reserveBlocks: z.int().min(0).max(100_000).default(10),
-      /** Pause after an aborted attempt. */
-      coolDownMs: z.int().min(0).max(3_600_000).default(5_000),
-    })
-    .prefault({}),
-  log: z
-    .strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info') })
-    .prefault({}),
+  listen: fixed(address.default('127.0.0.1:8480'), 'Applications use this address.'),
+  networks: fixed(
+    z.strictObject({
+      old: fixed(network, 'The network that applications use now.'),
+      new: live(
+        network.optional(),
+        'The network that the migration leads to; may be absent at first and be added while running.',
+      ),
+    }),
+    'The two networks of the migration.',
+  ),
+  relay: fixed(
+    z
+      .strictObject({
+        listen: fixed(
+          address.default('127.0.0.1:8481'),
+          "The new network's nodes use this address as their migrate_from.",
+        ),
+        validators: fixed(
+          z.array(nodeName).max(100).default([]),
+          'Validators of the new network: each gets one secret URL (`relay urls`). Without a list the relay is open, on loopback only.',
+        ),
+        merge: fixed(
+          onOff.default('auto'),
+          'One answer may carry several old heights: the new network follows within about a second.',
+        ),
+        ownEnd: fixed(
+          z.union([onOff, z.int().min(0).max(10_000_000)]).default('auto'),
+          'Announce End lower by so many heights, which are spare ones to wait with.',
+        ),
+        timeline: fixed(
+          z.union([z.literal('keep'), z.int().min(1).max(99)]).default('keep'),
+          'Present Start and End shifted so that Start is this height; keep: as they are.',
+        ),
+        repairs: fixed(
+          z.union([onOff, z.record(z.string(), onOff)]).default('auto'),
+          'Rewrites that keep the meaning of the stream and spare the new nodes a defect; a map switches single ones.',
+        ),
+        listenerPaceMs: fixed(
+          z.int().min(10).max(60_000).default(1010),
+          "Shortest time in ms between two heights asked by one listener; a property of the new network's nodes.",
+        ),
+      })
+      .prefault({}),
+    "What the new network's nodes see of the old network.",
+  ),
+  admin: fixed(
+    z
+      .strictObject({
+        listen: fixed(
+          address.default('127.0.0.1:8482'),
+          'Admin API, /livez /readyz /startupz /metrics. Plain HTTP: keep it on loopback or behind TLS.',
+        ),
+        tokenFile: fixed(
+          z.string().min(1).optional(),
+          'File with the bearer token, made at first start with mode 0600. Default: admin.token in dataDir.',
+        ),
+        metrics: fixed(
+          z.enum(['auto', 'open', 'token']).default('auto'),
+          'Whether GET /metrics asks for the token. auto: only when admin.listen is not a loopback address.',
+        ),
+      })
+      .prefault({}),
+    'The operators’ side.',
+  ),
+  dataDir: fixed(
+    z.string().min(1).default('./data'),
+    'Journal, ledger, archive, token; relative to where the program starts. Local disk, one process, not NFS.',
+  ),
+  migration: fixed(
+    z
+      .strictObject({
+        strategy: fixed(
+          z.enum(['zero-downtime', 'rolling', 'offline']).default('zero-downtime'),
+          'How the network is moved.',
+        ),
+      })
+      .prefault({}),
+    'What kind of move this is.',
+  ),
+  reads: fixed(
+    z
+      .strictObject({
+        policy: live(
+          z.enum(['old', 'auto', 'share']).default('auto'),
+          'Reads before the switch. old: old network only; auto: either while the new one has everything; share: by percent.',
+        ),
+        share: live(
+          z.number().min(0).max(100).default(0),
+          'Percent of reads for the new network; used with policy share.',
+        ),
+      })
+      .prefault({}),
+    'Where reads go before the switch.',
+  ),
+  writes: fixed(
+    z
+      .strictObject({
+        holdMs: live(
+          z.int().min(0).max(9_500).default(8000),
+          'Longest wait of a write during the switch, ms. Clients give up after 10 s; 0 refuses at once.',
+        ),
+        holdMax: live(z.int().min(0).max(100_000).default(1000), 'Greatest number of writes that wait.'),
+        holdBytesMax: live(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
+      })
+      .prefault({}),
+    'Limits of writes that wait for the switch.',
+  ),
+  probes: fixed(
+    z
+      .strictObject({
+        intervalMs: live(
+          z.int().min(20).max(60_000).default(100),
+          'Pause between two health probes of one node while it is up, ms.',
+        ),
+        timeoutMs: live(z.int().min(50).max(60_000).default(2000), 'A probe that takes longer has failed, ms.'),
+      })
+      .prefault({}),
+    'How nodes are watched.',
+  ),
+  cutover: fixed(
+    z
+      .strictObject({
+        attemptMs: live(
+          z.int().min(1000).max(600_000).default(30_000),
+          'Budget of a whole attempt, from arm to commit, ms.',
+        ),
+        lagBlocksMax: live(
+          z.int().min(0).max(10_000).default(5),
+          'Largest lag in old blocks with which a switch may begin.',
+        ),
+        reserveBlocks: live(
+          z.int().min(0).max(100_000).default(10),
+          'Old blocks that must be left before End for a switch to begin.',
+        ),
+        coolDownMs: live(z.int().min(0).max(3_600_000).default(5_000), 'Pause after an aborted attempt, ms.'),
+      })
+      .prefault({}),
+    'Limits of the switch.',
+  ),
+  drain: fixed(
+    z
+      .strictObject({
+        delayMs: live(
+          z.int().min(0).max(60_000).default(0),
+          'After SIGTERM: time between "not ready" and the closed door, ms, for a load balancer to notice.',
+        ),
+        timeoutMs: live(
+          z.int().min(100).max(300_000).default(25_000),
+          'After that: longest wait for requests in flight, ms.',
+        ),
+      })
+      .prefault({}),
+    'How the program ends.',
+  ),
+  log: fixed(
+    z
+      .strictObject({
+        level: live(
+          z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+          'Lowest level that is written.',
+        ),
+        format: fixed(
+          z.enum(['auto', 'json', 'pretty']).default('auto'),
+          'auto: pretty on a terminal, JSON lines elsewhere.',
+        ),
+      })
+      .prefault({}),
+    'Structured log on standard error.',
+  ),
 });
 
 /** What people write. */
