@@ -60,6 +60,8 @@ export interface Nodes {
     params: unknown,
     options?: CallOptions,
   ): Promise<{ node: NodeRef; result: T }>;
+  /** Best first, the sticky one ahead of its equals; never quarantined or drained ones. */
+  rank(network: NetworkName, sticky: string | null): readonly NodeView[];
   /** Calls in flight on a node: live load for picking. */
   load(node: NodeRef): number;
   setNetwork(network: 'new', options: NetworkOptions): void;
@@ -236,6 +238,7 @@ export function createNodes(options: NodesOptions, ports: NodesPorts): Nodes {
       }
       throw last;
     },
+    rank: (network, sticky) => rank(viewOf(network)?.nodes ?? [], sticky, loadOf),
     load: ref => networks.get(ref.network)?.nodes.get(ref.name)?.pool.inFlight() ?? 0,
     setNetwork(name, network) {
       const before = networks.get(name);
