@@ -1,0 +1,76 @@
+import type { Height, Phase } from '../model/index.js';
+import { attemptOf, type Attempt, type Outcome, type State } from './state.js';
+
+/** One attempt, told from its states: what `cutover history` and the report show. */
+export interface AttemptStory {
+  readonly id: string;
+  readonly kind: Attempt['kind'];
+  readonly by: string;
+  readonly reason: string;
+  readonly startedAt: number;
+  readonly steps: readonly StepStory[];
+  readonly drainHeight: Height | null;
+  /** Watermark at the decision; null when there was none. */
+  readonly applied: Height | null;
+  /** Null while it runs. */
+  readonly result: Outcome['result'] | null;
+  readonly outcome: string | null;
+  readonly endedAt: number | null;
+  /** From the hold to the decision or the release, ms by the wall clock. */
+  readonly holdMs: number | null;
+}
+
+export interface StepStory {
+  readonly phase: Phase;
+  readonly at: number;
+  /** Null while it lasts. */
+  readonly ms: number | null;
+}
+
+/** Attempts kept; the journal has them all. */
+const STORIES_MAX = 200;
+
+/** Stories after a step of the machine. Phases that belong to no attempt end the last story's last step. */
+export function tell(stories: readonly AttemptStory[], from: State, to: State, at: number): readonly AttemptStory[] {
+  const attempt = attemptOf(to);
+  let next = stories;
+  if (to.last !== null && to.last !== from.last) next = update(next, to.last.attempt, story => ended(story, to.last!, at));
+  if (attempt === null) return next;
+  if (!next.some(story => story.id === attempt.id)) next = [...next.slice(1 - STORIES_MAX), begun(attempt)];
+  return update(next, attempt.id, story => ({
+    ...story,
+    ...('drainHeight' in to ? { drainHeight: to.drainHeight } : {}),
+    ...('decision' in to ? { drainHeight: to.decision.drainHeight, applied: to.decision.applied } : {}),
+    steps: to.phase === story.steps.at(-1)?.phase ? story.steps : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
+  }));
+}
+
+const begun = (attempt: Attempt): AttemptStory => ({
+  id: attempt.id,
+  kind: attempt.kind,
+  by: attempt.by,
+  reason: attempt.reason,
+  startedAt: attempt.at,
+  steps: [],
+  drainHeight: null,
+  applied: null,
+  result: null,
+  outcome: null,
+  endedAt: null,
+  holdMs: null,
+});
+
+const ended = (story: AttemptStory, last: Outcome, at: number): AttemptStory => ({
+  ...story,
+  steps: close(story.steps, at),
+  result: last.result,
+  outcome: last.reason,
+  endedAt: at,
+  holdMs: last.holdMs,
+});
+
+const close = (steps: readonly StepStory[], at: number): readonly StepStory[] =>
+  steps.map(step => (step.ms === null ? { ...step, ms: Math.max(0, at - step.at) } : step));
+
+const update = (stories: readonly AttemptStory[], id: string, change: (story: AttemptStory) => AttemptStory): readonly AttemptStory[] =>
+  stories.map(story => (story.id === id ? change(story) : story));
