@@ -1,4 +1,4 @@
-import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, type Document, type Node, type Pair } from 'yaml';
+import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, type Document } from 'yaml';
 import type { ConfigProblem, Origin } from './problems.js';
 import type { ConfigPath } from './shape.js';
 
@@ -86,5 +86,4 @@ function offsetOf(document: Document.Parsed, path: ConfigPath, what: 'value' | '
 
 const keyText = (key: unknown): string => String(isScalar(key) ? key.value : key);
 
-const startOf = (node: unknown): number | undefined =>
-  isNode(node) ? ((node as Node).range?.[0] ?? undefined) : undefined;
+const startOf = (node: unknown): number | undefined => (isNode(node) ? (node.range?.[0] ?? undefined) : undefined);

@@ -1,0 +1,87 @@
+import type { GatewayStatus, NodeRef } from '../model/index.js';
+import type { Clock } from '../platform/index.js';
+import type { Logger } from '../telemetry/index.js';
+import type {
+  AttemptReport,
+  ChangesetView,
+  CommandBody,
+  CommandResult,
+  CutoverCommandName,
+  Explanation,
+  PlanEntry,
+  PreflightReport,
+  ReloadResult,
+  RelayUrl,
+  RepairView,
+  TxView,
+  VerificationReport,
+  VerifyBody,
+} from './contract.js';
+
+/** Who gave a command, for the audit. */
+export interface Actor {
+  /** As the caller names itself, such as `ann@ops-1`; `unknown` when it does not. Says who, proves nothing: the token does. */
+  readonly name: string;
+  /** Address the request came from. */
+  readonly address: string;
+}
+
+export type CommandOutcome =
+  | ({ readonly accepted: true } & CommandResult)
+  /** Refused by the machine: `code` is a stable word, `reason` says why in words. */
+  | { readonly accepted: false; readonly code: string; readonly reason: string };
+
+export interface VerifyProgress {
+  readonly text: string;
+  readonly tablesDone: number;
+  /** Null until the tables are counted. */
+  readonly tablesTotal: number | null;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, in words; empty when ready. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * What the admin side needs of the rest. An optional port is a feature that this gateway may not have: its route answers
+ * 501 with code `not_available`.
+ */
+export interface AdminPorts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Text of /metrics with its content type. */
+  readonly metrics: { readonly contentType: string; metrics: () => Promise<string> };
+  readonly status: () => GatewayStatus;
+  /** Whether requests can be served now. */
+  readonly ready: () => Readiness;
+  /** Whether everything has been started once. */
+  readonly started: () => boolean;
+
+  readonly preflight?: () => Promise<PreflightReport>;
+  readonly command?: (name: CutoverCommandName, body: CommandBody, actor: Actor) => Promise<CommandOutcome>;
+  readonly history?: () => readonly AttemptReport[];
+
+  /** Undefined when the height is not archived. */
+  readonly changeset?: (height: number) => Promise<ChangesetView | undefined>;
+  readonly repairs?: () => readonly RepairView[];
+  readonly relayUrls?: () => readonly RelayUrl[];
+  readonly relayPlan?: (from: number | undefined, to: number | undefined) => readonly PlanEntry[];
+  /** Long: progress is called now and then; ends early when the signal aborts. */
+  readonly verify?: (
+    what: VerifyBody,
+    progress: (progress: VerifyProgress) => void,
+    signal: AbortSignal,
+  ) => Promise<VerificationReport>;
+
+  /** False when it was in that state already; undefined when there is no such node. */
+  readonly drainNode?: (node: NodeRef) => boolean | undefined;
+  readonly resumeNode?: (node: NodeRef) => boolean | undefined;
+
+  /** `hash`: 64 lower-case hex digits. */
+  readonly tx?: (hash: string) => Promise<TxView>;
+  /** `request`: bytes as a client would send them. */
+  readonly explain?: (request: Uint8Array) => Promise<Explanation>;
+  readonly reload?: (actor: Actor) => Promise<ReloadResult>;
+}
