@@ -1,9 +1,9 @@
 import { bytesOfHex, hexOf, Reader, Writer } from './bytes.js';
-import { KEY_TYPES, keyFlag, readKeyType } from './accounts.js';
+import { keyFlag, readKeyType } from './accounts.js';
 import { CodecError } from './errors.js';
 import { hashBytes, sha256, sha256Hex, ZERO_HASH } from './hash.js';
 import type { TypedKey } from './params.js';
-import { decodeTx, txHash, type Transaction } from './tx.js';
+import { decodeTx, type Transaction } from './tx.js';
 
 /** Header of a block (reference 4.12). Hashes are 64 hex digits. */
 export interface BlockHeader {

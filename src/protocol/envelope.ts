@@ -34,7 +34,8 @@ export interface EnvelopeFault {
 export type EnvelopeScan = Envelope | EnvelopeFault;
 
 const ENVELOPE_MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
-const METHOD_BYTES_MAX = 256;
+/** Methods and chain ids are far shorter. */
+const TEXT_BYTES_MAX = 256;
 /** What nodes answer as id when they could not read one. */
 const NO_ID = Buffer.from('-1');
 
@@ -51,6 +52,8 @@ export function scanEnvelope(body: Uint8Array): EnvelopeScan {
   const idBytes = id === undefined ? null : sliceOf(body, id);
   if (!scan.ok) return badEnvelope('a member of the request is given twice or in an unusual spelling', idBytes);
   if (scan.unknown > 0) return badEnvelope('the request has a member that JSON-RPC does not know', idBytes);
+  if (method !== undefined && method.end - method.start > TEXT_BYTES_MAX && body[method.start] === 0x22)
+    return nodeFault(RPC_CODES.methodNotFound, 'unknown method', idBytes);
   const version = textAt(body, jsonrpc);
   const methodText = textAt(body, method);
   if (version === undefined || methodText === undefined) return parseFault();
@@ -62,7 +65,7 @@ export function scanEnvelope(body: Uint8Array): EnvelopeScan {
 /** Text of a string member; `''` for an absent or null one, as Go reads it; undefined when a node cannot read it. */
 function textAt(body: Uint8Array, slice: Slice | undefined): string | undefined {
   if (slice === undefined || body[slice.start] === 0x6e) return '';
-  if (body[slice.start] !== 0x22 || slice.end - slice.start > METHOD_BYTES_MAX) return undefined;
+  if (body[slice.start] !== 0x22 || slice.end - slice.start > TEXT_BYTES_MAX) return undefined;
   try {
     return stringValue(sliceOf(body, slice));
   } catch {
@@ -153,7 +156,7 @@ export function scanBroadcast(body: Uint8Array, params: Slice | null): Broadcast
     'chain_id',
   ]);
   if (!inner.ok) return inner;
-  const chainId = chainIdAt(body, inner.members.chain_id);
+  const chainId = textAt(body, inner.members.chain_id);
   if (chainId === undefined) return paramsFault('chain_id is not text');
   const sync = syncAt(body, top.members.sync);
   if (sync === undefined) return paramsFault('sync is not a small integer');
@@ -188,10 +191,6 @@ export function membersIn<Name extends string>(
 }
 
 const paramsFault = (message: string): ParamsFault => ({ ok: false, code: RPC_CODES.invalidParams, message });
-
-function chainIdAt(body: Uint8Array, slice: Slice | undefined): string | undefined {
-  return textAt(body, slice);
-}
 
 function syncAt(body: Uint8Array, slice: Slice | undefined): number | undefined {
   if (slice === undefined || body[slice.start] === 0x6e) return 0;

@@ -10,6 +10,7 @@
 export * from './accounts.js';
 export * from './block.js';
 export * from './bytes.js';
+export * from './call.js';
 export * from './changeset.js';
 export * from './column-values.js';
 export * from './envelope.js';

@@ -116,7 +116,7 @@ export function decodeParamUpdates(bytes: Uint8Array): ParamUpdates {
     updates[field] = readValue(reader, known);
   }
   reader.end('parameter updates');
-  return updates as ParamUpdates;
+  return updates;
 }
 
 function readValue(reader: Reader, name: Name): FieldValue {
@@ -161,7 +161,7 @@ export function decodeParamUpdatesJson(value: JsonValue): ParamUpdates {
     if (entry === undefined) throw new CodecError('unknown parameter name', 0);
     updates[entry[1]] = valueOfJson(entry[0], member);
   }
-  return updates as ParamUpdates;
+  return updates;
 }
 
 function valueOfJson(name: Name, value: JsonValue): FieldValue {
