@@ -258,6 +258,7 @@ export class Writer {
     return Buffer.from(this.#buffer.subarray(0, this.#length));
   }
 
+  /** Makes room and gives the place. Call it before touching the buffer, which it may replace. */
   #grow(count: number): number {
     const at = this.#length;
     const needed = at + count;
@@ -271,12 +272,14 @@ export class Writer {
   }
 
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#buffer.set(bytes, at);
     return this;
   }
 
   u8(value: number): this {
-    this.#buffer.writeUInt8(value, this.#grow(1));
+    const at = this.#grow(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
@@ -285,42 +288,50 @@ export class Writer {
   }
 
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16LE(value, at);
     return this;
   }
 
   u16be(value: number): this {
-    this.#buffer.writeUInt16BE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16BE(value, at);
     return this;
   }
 
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32LE(value, at);
     return this;
   }
 
   u32be(value: number): this {
-    this.#buffer.writeUInt32BE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32BE(value, at);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.#buffer.writeBigUInt64LE(BigInt(value), this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigUInt64LE(BigInt(value), at);
     return this;
   }
 
   u64be(value: bigint | number): this {
-    this.#buffer.writeBigUInt64BE(BigInt(value), this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigUInt64BE(BigInt(value), at);
     return this;
   }
 
   i64(value: bigint | number): this {
-    this.#buffer.writeBigInt64LE(BigInt(value), this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigInt64LE(BigInt(value), at);
     return this;
   }
 
   i64be(value: bigint | number): this {
-    this.#buffer.writeBigInt64BE(BigInt(value), this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigInt64BE(BigInt(value), at);
     return this;
   }
 

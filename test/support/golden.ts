@@ -137,13 +137,23 @@ export const changesetNames = (): string[] => goldenList('changesets');
 
 export function changesetSet(name: string): ChangesetSet {
   const folder = `changesets/${name}`;
+  const { heights } = goldenJson<{ heights: ManifestHeight[] }>(`${folder}/manifest.json`);
+  const files = new Map(heights.map(({ height, file }) => [height, file]));
   return {
     name,
-    heights: goldenJson<{ heights: ManifestHeight[] }>(`${folder}/manifest.json`).heights,
+    heights,
     decoded: goldenJson(`${folder}/decoded.json`),
     bytes: height => {
-      const file = [`${folder}/${height}.bin`, `${folder}/${height}.bin.gz`].find(goldenExists);
-      return file === undefined ? Buffer.alloc(0) : goldenBytes(file);
+      const file = files.get(height);
+      return file === undefined ? Buffer.alloc(0) : goldenBytes(`${folder}/${file}`);
     },
   };
 }
+
+/** Every stream below changesets/, also those that no manifest names any more. */
+export const changesetFiles = (): string[] =>
+  changesetNames().flatMap(name =>
+    goldenList(`changesets/${name}`)
+      .filter(file => /\.bin(?:\.gz)?$/.test(file))
+      .map(file => `changesets/${name}/${file}`),
+  );
