@@ -24,6 +24,8 @@ export type Command =
   | ({ readonly kind: 'postpone' } & ByPerson)
   | ({ readonly kind: 'resume' } & ByPerson);
 
+export type CommandName = Command['kind'];
+
 /** A fact that an edge measured (control/observe.ts). */
 export type Observation =
   /** Both networks are there and the replicator runs. */

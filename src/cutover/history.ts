@@ -33,17 +33,24 @@ const STORIES_MAX = 200;
 /** Stories after a step of the machine. Phases that belong to no attempt end the last story's last step. */
 export function tell(stories: readonly AttemptStory[], from: State, to: State, at: number): readonly AttemptStory[] {
   const attempt = attemptOf(to);
+  const before = attemptOf(from);
   let next = stories;
-  if (to.last !== null && to.last !== from.last) next = update(next, to.last.attempt, story => ended(story, to.last!, at));
-  if (attempt === null) return next;
-  if (!next.some(story => story.id === attempt.id)) next = [...next.slice(1 - STORIES_MAX), begun(attempt)];
-  return update(next, attempt.id, story => ({
-    ...story,
-    ...('drainHeight' in to ? { drainHeight: to.drainHeight } : {}),
-    ...('decision' in to ? { drainHeight: to.decision.drainHeight, applied: to.decision.applied } : {}),
-    steps: to.phase === story.steps.at(-1)?.phase ? story.steps : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
-  }));
+  // Whatever comes after an attempt ends its last step.
+  if (before !== null && before.id !== attempt?.id) next = update(next, before.id, story => ({ ...story, steps: close(story.steps, at) }));
+  if (attempt !== null) {
+    if (!next.some(story => story.id === attempt.id)) next = [...next.slice(1 - STORIES_MAX), begun(attempt)];
+    next = update(next, attempt.id, story => withStep(story, to, at));
+  }
+  const { last } = to;
+  return last === null || last === from.last ? next : update(next, last.attempt, story => ended(story, last));
 }
+
+const withStep = (story: AttemptStory, to: State, at: number): AttemptStory => ({
+  ...story,
+  ...('drainHeight' in to ? { drainHeight: to.drainHeight } : {}),
+  ...('decision' in to ? { drainHeight: to.decision.drainHeight, applied: to.decision.applied } : {}),
+  steps: to.phase === story.steps.at(-1)?.phase ? story.steps : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
+});
 
 const begun = (attempt: Attempt): AttemptStory => ({
   id: attempt.id,
@@ -60,13 +67,12 @@ const begun = (attempt: Attempt): AttemptStory => ({
   holdMs: null,
 });
 
-const ended = (story: AttemptStory, last: Outcome, at: number): AttemptStory => ({
+const ended = (story: AttemptStory, { result, reason, at, holdMs }: Outcome): AttemptStory => ({
   ...story,
-  steps: close(story.steps, at),
-  result: last.result,
-  outcome: last.reason,
+  result,
+  outcome: reason,
   endedAt: at,
-  holdMs: last.holdMs,
+  holdMs,
 });
 
 const close = (steps: readonly StepStory[], at: number): readonly StepStory[] =>

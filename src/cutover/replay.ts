@@ -43,13 +43,13 @@ export function applyEntry(state: State, entry: Entry): State {
 }
 
 /** State after all entries. `seen` is told every step, for the history. */
-export function replay(entries: readonly Entry[], seen?: (from: State, to: State, entry: Entry) => void): State {
+export function replay(entries: readonly Entry[], seen?: (from: State, to: State, index: number) => void): State {
   let state: State = initialState;
-  for (const entry of entries) {
+  entries.forEach((entry, index) => {
     const next = applyEntry(state, entry);
-    seen?.(state, next, entry);
+    seen?.(state, next, index);
     state = next;
-  }
+  });
   return state;
 }
 

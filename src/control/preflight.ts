@@ -1,0 +1,89 @@
+import { messageOf } from '../model/index.js';
+import { waitFor } from '../platform/index.js';
+import { CONDITIONS, type ConditionSettings, type Judgement, type Verdict } from './conditions.js';
+import type { ControlPorts } from './ports.js';
+import { PROBES, type ProbeContext } from './probes.js';
+import type { World } from './world.js';
+
+export interface PreflightCheck extends Judgement {
+  readonly id: string;
+  readonly title: string;
+  readonly ms: number;
+}
+
+export interface PreflightReport {
+  /** Worst verdict of all checks. */
+  readonly verdict: Verdict;
+  readonly at: string;
+  readonly ms: number;
+  readonly checks: readonly PreflightCheck[];
+}
+
+export interface PreflightContext extends ProbeContext {
+  readonly settings: ConditionSettings;
+}
+
+/** No check may take longer; the rest of 5 s is for a busy machine. */
+const CHECK_MS = 4000;
+/** The lag of a relayed network goes up and down with its pace of one height per second: one low point within this is enough. */
+const LAG_DIP_MS = 2500;
+
+/**
+ * Runs every check at once. A check that fails to answer has failed: what is not known must not let a switch begin.
+ * Never throws; ends within about `CHECK_MS`.
+ */
+export async function runPreflight(context: PreflightContext, ports: ControlPorts, signal: AbortSignal): Promise<PreflightReport> {
+  const { clock, metrics } = ports;
+  const begun = clock.monotonic();
+  const at = new Date(clock.now()).toISOString();
+  const facts = await settledWorld(context, ports, signal);
+  const checks = await Promise.all([
+    ...CONDITIONS.map(async ({ id, title, judge }): Promise<PreflightCheck> => ({ id, title, ...judge(facts, context.settings), ms: 0 })),
+    ...PROBES.map(async ({ id, title, run }): Promise<PreflightCheck> => {
+      const since = clock.monotonic();
+      const judgement = await withinTime(run(context, ports, signal), ports, signal);
+      return { id, title, ...judgement, ms: Math.round(clock.monotonic() - since) };
+    }),
+  ]);
+  for (const check of checks) metrics.preflightCheck.set({ check: check.id }, check.verdict === 'fail' ? 0 : 1);
+  return { verdict: worst(checks), at, ms: Math.round(clock.monotonic() - begun), checks };
+}
+
+/** The facts, at a low point of the lag if there is one. */
+async function settledWorld({ world, settings }: PreflightContext, { replication, clock }: ControlPorts, signal: AbortSignal): Promise<World> {
+  const low = await waitFor(
+    listener => replication.subscribe(listener),
+    () => {
+      const now = world();
+      const lag = now.watermark.lagBlocks;
+      // Without a watermark there is nothing to wait for.
+      return lag === null || lag <= settings.lagBlocksMax ? now : undefined;
+    },
+    { timeoutMs: LAG_DIP_MS, signal, clock },
+  );
+  return low ?? world();
+}
+
+function withinTime(judgement: Promise<Judgement>, { clock }: ControlPorts, signal: AbortSignal): Promise<Judgement> {
+  return new Promise(resolve => {
+    const unknown = (why: string): Judgement => ({ verdict: 'fail', value: why, threshold: 'an answer', remedy: 'run the check again; the log has the cause' });
+    const timer = clock.after(CHECK_MS, () => resolve(unknown(`no answer within ${CHECK_MS} ms`)));
+    const onAbort = (): void => resolve(unknown('ended'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    judgement
+      .catch((error: unknown) => unknown(messageOf(error)))
+      .then(resolve, nothing)
+      .finally(() => {
+        timer.cancel();
+        signal.removeEventListener('abort', onAbort);
+      })
+      .catch(nothing);
+  });
+}
+
+const nothing = (): void => undefined;
+
+function worst(checks: readonly PreflightCheck[]): Verdict {
+  if (checks.some(check => check.verdict === 'fail')) return 'fail';
+  return checks.some(check => check.verdict === 'warn') ? 'warn' : 'pass';
+}
