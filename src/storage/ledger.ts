@@ -180,6 +180,9 @@ export function createLedger(options: LedgerOptions): Ledger {
       if (pending.old.size + pending.new.size >= openMax || openBytes + entry.tx.length > openBytesMax) {
         return Promise.reject(new GatewayError('ledger_full', 'refused', 'too many transactions wait for a block'));
       }
+      const before = get(entry.hash);
+      // Sent again by the client: what is known and durable about these bytes already is not taken back.
+      if (before !== undefined && before.state !== 'rejected' && before.state !== 'dead') return Promise.resolve();
       remember(entry);
       return new Promise<void>((resolve, reject) => {
         queue.push({ entry, resolve, reject });

@@ -51,6 +51,7 @@ export function createMetrics(build: { version: string; commit: string }) {
     writeHold: histogram('write_hold_seconds', 'Time a write was held', ['result']),
     writes: counter('writes_total', 'Broadcasts', ['network', 'outcome']),
     writeResolutions: counter('write_resolutions_total', 'How the outcome of an open write was learnt', ['result']),
+    headStalled: gauge('head_stalled', '1 while accepted writes wait and no block comes', ['network']),
     misroutedWrites: counter('misrouted_writes_total', 'Writes that named another chain than the open one'),
     bypassTransactions: counter(
       'bypass_transactions_total',

@@ -1,0 +1,235 @@
+import { GatewayError, type NetworkName, type NodeRef } from '../model/index.js';
+import { buildEnvelope, restoreId, rpcError, RPC_CODES } from '../protocol/index.js';
+import {
+  decide,
+  judge,
+  type CallFacts,
+  type Decision,
+  type Hints,
+  type NodeView,
+  type Outcome,
+  type RequestClass,
+} from '../routing/index.js';
+import type { RequestContext } from './context.js';
+import type { Reason } from './errors.js';
+import { isFinalTx, type Memory } from './memory.js';
+import type { ProxyLimits, ProxyPorts, Upstream } from './ports.js';
+import type { ReadGate } from './read-gate.js';
+import { outcomeOf, OWN_ID, refusalReply, resultOf, type Reply } from './reply.js';
+
+export interface Call {
+  readonly method: string;
+  readonly cls: RequestClass;
+  readonly facts: CallFacts;
+  /** The client's own params bytes; null when there were none. */
+  readonly params: Uint8Array | null;
+  /** Raw JSON of the caller's id. */
+  readonly id: Uint8Array;
+}
+
+/** Everything that is not a write: decide, pick, send, judge, relay. */
+export interface Calls {
+  answer(context: RequestContext, call: Call): Promise<Reply>;
+}
+
+export interface CallsPorts extends Pick<ProxyPorts, 'nodes' | 'ledger' | 'metrics' | 'clock'> {
+  readonly gate: ReadGate;
+  readonly memory: Memory;
+}
+
+/** Nodes tried for one call over both networks: a request that harms a handler must not go round. */
+const ATTEMPTS_MAX = 4;
+const UNUSABLE_MAX = 2;
+const RETRY_MS = 1000;
+
+interface Got {
+  readonly answer: Upstream;
+  readonly outcome: Outcome;
+  readonly node: NodeView;
+}
+
+export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
+  const { nodes, gate, memory, ledger, metrics, clock } = ports;
+
+  function hintsFor(call: Call): { hints: Hints; pinned: NodeRef | null } {
+    const { challenge, hash } = call.facts;
+    const pinned = challenge === null ? null : memory.issuer(challenge);
+    const network =
+      pinned?.network ??
+      (hash === null || call.cls !== 'by-hash' ? null : (ledger.get(hash)?.network ?? memory.network(hash)));
+    return { hints: { network, bucket: bucketOf(call.params) }, pinned };
+  }
+
+  async function answer(context: RequestContext, call: Call): Promise<Reply> {
+    const { snapshot } = context;
+    const { hash } = call.facts;
+    const kept = call.cls === 'by-hash' && hash !== null ? memory.answer(call.method, hash) : null;
+    if (kept !== null) {
+      const body = restoreId(kept.body, OWN_ID, call.id);
+      if (body !== null) return { body, status: 200, network: kept.network, outcome: 'ok', session: null };
+    }
+    const { hints, pinned } = hintsFor(call);
+    const decision = decide(call.cls, call.facts, snapshot, hints);
+    metrics.routeDecisions.inc({ class: call.cls, network: networkOf(decision), reason: decision.reason });
+    switch (decision.kind) {
+      case 'refuse':
+        return refusalReply(
+          call.id,
+          { reason: decision.reason, executed: 'no', retryAfterMs: decision.retryAfterMs },
+          snapshot,
+        );
+      case 'answer':
+        return challengeUnknown(call.id);
+      case 'hold':
+        throw new Error('only writes are held');
+      case 'forward': {
+        if (call.facts.challenge !== null) memory.used(call.facts.challenge);
+        const got = await forward(context, call, decision.networks, pinned);
+        if ('reason' in got) return refusalReply(call.id, { ...got, retryAfterMs: RETRY_MS }, snapshot);
+        return relay(context, call, got);
+      }
+    }
+  }
+
+  async function forward(
+    context: RequestContext,
+    call: Call,
+    networks: readonly NetworkName[],
+    pinned: NodeRef | null,
+  ): Promise<Got | { reason: Reason; executed: 'no' | 'unknown' }> {
+    const body = buildEnvelope(OWN_ID, call.method, call.params);
+    const tried = new Set<string>();
+    let order = networks;
+    let unusable = 0;
+    let notFound: Got | null = null;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const node = await pick(context, call, order, tried, pinned);
+      if (node === null) return notFound ?? { reason: 'no_node', executed: 'no' };
+      tried.add(node.id);
+      const left = context.deadline - clock.monotonic();
+      if (left <= 0 || context.signal.aborted) return { reason: 'deadline', executed: 'unknown' };
+      const { answer, outcome } = await sendOnce(node, body, Math.min(left, limits.readMs), context.signal);
+      if (outcome.kind === 'unusable') unusable++;
+      const rest = order.slice(order.indexOf(node.network) + 1);
+      const nodeLeft =
+        unusable < UNUSABLE_MAX && pinned === null && gate.candidates(node.network).some(other => !tried.has(other.id));
+      const verdict = judge(call.cls, outcome, { node: nodeLeft, network: rest.length > 0, resend: false });
+      switch (verdict.kind) {
+        case 'relay':
+          return { answer: answer!, outcome, node };
+        case 'another-node':
+          continue;
+        case 'another-network':
+          // "Not found" is the answer when the other network does not know it either.
+          if (answer !== null && outcome.kind === 'error') notFound = { answer, outcome, node };
+          order = rest;
+          continue;
+        case 'look-up':
+        case 'accepted':
+        case 'give-up':
+          if (notFound !== null) return notFound;
+          return {
+            reason: reasonOf(outcome, answer),
+            executed: verdict.kind === 'give-up' ? verdict.executed : 'unknown',
+          };
+      }
+    }
+    return notFound ?? { reason: 'no_node', executed: 'unknown' };
+  }
+
+  /** Reads wait for a node that shows what the session has seen; everything else takes the best there is. */
+  async function pick(
+    context: RequestContext,
+    call: Call,
+    networks: readonly NetworkName[],
+    tried: ReadonlySet<string>,
+    pinned: NodeRef | null,
+  ): Promise<NodeView | null> {
+    if (pinned !== null)
+      return gate.candidates(pinned.network).find(node => node.name === pinned.name && !tried.has(node.id)) ?? null;
+    if (call.cls === 'read') {
+      const node = gate.pick(context.reader, networks, context.snapshot, tried);
+      return node ?? gate.await(context.reader, networks, context.snapshot, tried, context.signal);
+    }
+    for (const network of networks) {
+      for (const node of gate.candidates(network)) if (!tried.has(node.id)) return node;
+    }
+    return null;
+  }
+
+  async function sendOnce(
+    node: NodeView,
+    body: Buffer,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<{ answer: Upstream | null; outcome: Outcome }> {
+    try {
+      const answer = await nodes.send({ network: node.network, name: node.name }, body, {
+        timeoutMs,
+        signal,
+        kind: 'client',
+      });
+      return { answer, outcome: outcomeOf(answer) };
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      return { answer: null, outcome: { kind: 'failed', sent: error.sent ?? 'maybe' } };
+    }
+  }
+
+  function relay(context: RequestContext, call: Call, { answer, outcome, node }: Got): Reply {
+    const { snapshot } = context;
+    const body = restoreId(answer.body, OWN_ID, call.id);
+    if (body === null) return refusalReply(call.id, { reason: 'bad_answer', executed: 'unknown' }, snapshot);
+    if (outcome.kind === 'result') remember(call, answer, node);
+    const session = showsState(call) ? gate.delivered(context.reader, node, snapshot) : null;
+    return {
+      body,
+      status: answer.status,
+      network: node.network,
+      outcome: outcome.kind === 'result' ? 'ok' : 'rpc_error',
+      session,
+    };
+  }
+
+  function remember(call: Call, answer: Upstream, node: NodeView): void {
+    const { hash } = call.facts;
+    if (call.cls === 'by-hash' && hash !== null) {
+      if ((call.method === 'user.tx_query' || call.method === 'chain.tx') && isFinalTx(answer.body))
+        memory.keep(call.method, hash, node.network, answer.body);
+    } else if (call.method === 'user.challenge') {
+      const result = resultOf(answer) as { challenge?: unknown } | undefined;
+      if (typeof result?.challenge === 'string')
+        memory.issued(result.challenge.toLowerCase(), { network: node.network, name: node.name });
+    }
+  }
+
+  return { answer };
+}
+
+/** After these answers the client knows a state (or a height) of that node's network, which no later read may undercut. */
+const showsState = (call: Call): boolean => call.cls !== 'node-status' && call.cls !== 'migration';
+
+const networkOf = (decision: Decision): string => (decision.kind === 'forward' ? decision.networks[0] : 'none');
+
+function reasonOf(outcome: Outcome, answer: Upstream | null): Reason {
+  if (outcome.kind === 'unusable') return answer?.status === 503 ? 'deadline' : 'bad_answer';
+  return outcome.kind === 'failed' && outcome.sent === 'maybe' ? 'bad_answer' : 'no_node';
+}
+
+/** A node's own answer to a challenge it does not know: the client asks for a new one. */
+const challengeUnknown = (id: Uint8Array): Reply => ({
+  body: rpcError(id, { code: RPC_CODES.callChallengeUnknown, message: 'invalid challenge' }),
+  status: 200,
+  network: 'none',
+  outcome: 'rpc_error',
+  session: null,
+});
+
+/** Same params, same share of reads: repeated reads of one client stay on one network. */
+function bucketOf(params: Uint8Array | null): number {
+  if (params === null) return 99;
+  let hash = 2166136261;
+  const step = Math.max(1, params.length >> 6);
+  for (let i = 0; i < params.length; i += step) hash = Math.imul(hash ^ params[i]!, 16777619);
+  return (hash >>> 0) % 100;
+}

@@ -1,0 +1,56 @@
+import { LRUCache } from 'lru-cache';
+import type { NetworkName, NodeRef, TxHash } from '../model/index.js';
+import { bufferOf } from '../protocol/index.js';
+
+/** What the request path remembers beside the ledger; all of it bounded, none of it needed for correctness. */
+export interface Memory {
+  /** Node that issued a challenge (64 hex digits), within the challenge's life. */
+  issuer(challenge: string): NodeRef | null;
+  issued(challenge: string, node: NodeRef): void;
+  /** A challenge works once, also when the call fails. */
+  used(challenge: string): void;
+  /** Final answer about a hash, as the node gave it: outlives the network it came from. */
+  answer(method: string, hash: TxHash): { readonly network: NetworkName; readonly body: Buffer } | null;
+  keep(method: string, hash: TxHash, network: NetworkName, body: Buffer): void;
+  /** Network where a hash was found. */
+  network(hash: TxHash): NetworkName | null;
+}
+
+const CHALLENGES_MAX = 50_000;
+/** Longer than the node's default of 30 s: it knows best what has expired. */
+const CHALLENGE_MS = 60_000;
+const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 1024 * 1024;
+
+export function createMemory(): Memory {
+  const challenges = new LRUCache<string, NodeRef>({ max: CHALLENGES_MAX, ttl: CHALLENGE_MS });
+  const answers = new LRUCache<string, { network: NetworkName; body: Buffer }>({
+    maxSize: ANSWERS_BYTES_MAX,
+    sizeCalculation: ({ body }) => body.length + 256,
+  });
+  return {
+    issuer: challenge => challenges.get(challenge) ?? null,
+    issued: (challenge, node) => void challenges.set(challenge, node),
+    used: challenge => void challenges.delete(challenge),
+    answer: (method, hash) => answers.get(`${method} ${hash}`) ?? null,
+    keep(method, hash, network, body) {
+      if (body.length <= ANSWER_BYTES_MAX) answers.set(`${method} ${hash}`, { network, body });
+    },
+    network: hash => (answers.peek(`user.tx_query ${hash}`) ?? answers.peek(`chain.tx ${hash}`))?.network ?? null,
+  };
+}
+
+/** Both answers give the height near the front: `"height":121`. A transaction in the mempool has −1. */
+const HEIGHT = Buffer.from('"height":');
+const FRONT_BYTES = 512;
+
+export function isFinalTx(body: Uint8Array): boolean {
+  const bytes = bufferOf(body);
+  const front = bytes.subarray(0, FRONT_BYTES);
+  const at = front.indexOf(HEIGHT);
+  if (at < 0) return false;
+  const first = front[at + HEIGHT.length];
+  if (first === undefined || first < 0x31 || first > 0x39) return false;
+  // In the block store a moment before its result is there.
+  return !bytes.includes('"tx_result":null');
+}

@@ -1,0 +1,140 @@
+import type { Epoch, Height, NetworkName, NodeRef, Phase, TxHash } from '../model/index.js';
+import type { Clock } from '../platform/index.js';
+import type { NetworkView, NodeView, RoutingSnapshot } from '../routing/index.js';
+import type { Logger, Metrics } from '../telemetry/index.js';
+
+/** What the request path needs from the rest of the gateway; handed in by the root. */
+export interface ProxyPorts {
+  /** Read once per request. */
+  snapshot(): RoutingSnapshot;
+  onSnapshot(listener: () => void): () => void;
+  readonly nodes: NodesPort;
+  readonly ledger: LedgerPort;
+  /** Value of GET /migration/v1. */
+  migrationValue(): MigrationPublic;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Key of session tokens; shared by every gateway of one installation. */
+  readonly secret: Uint8Array;
+}
+
+export interface NodesPort {
+  view(network: NetworkName): NetworkView | null;
+  /** Best first; `sticky` stays ahead of its equals. Includes nodes that are down, never quarantined or drained ones. */
+  rank(network: NetworkName, sticky: string | null): readonly NodeView[];
+  subscribe(listener: () => void): () => void;
+  subscribeProbes(listener: () => void): () => void;
+  /** Any complete HTTP answer; throws a GatewayError of family upstream that says whether it may have been sent. */
+  send(node: NodeRef, body: Uint8Array, options: UpstreamOptions): Promise<Upstream>;
+  get(node: NodeRef, path: string, options: UpstreamOptions): Promise<Upstream>;
+  call<T>(node: NodeRef, method: string, params: unknown, options?: CallOptions): Promise<T>;
+  probeNow(network: NetworkName): Promise<void>;
+}
+
+export interface UpstreamOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly kind: 'client' | 'probe' | 'control';
+}
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Upstream {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: Buffer;
+}
+
+export interface LedgerRecord {
+  readonly hash: TxHash;
+  readonly network: NetworkName;
+  readonly node: string | null;
+  readonly account: string;
+  readonly nonce: string;
+  readonly tx: Uint8Array;
+  readonly at: number;
+  readonly epoch: Epoch;
+  readonly state: 'sending' | 'accepted' | 'unknown' | 'mined' | 'rejected' | 'dead';
+  readonly height?: Height;
+  readonly code?: number;
+}
+
+export interface LedgerPort {
+  /** Durable when it resolves; a rejection means that nothing may be sent. */
+  admit(entry: LedgerRecord): Promise<void>;
+  settle(
+    hash: TxHash,
+    change: { state: LedgerRecord['state']; node?: string; height?: Height; code?: number },
+  ): Promise<void>;
+  get(hash: TxHash): LedgerRecord | undefined;
+  unresolved(network: NetworkName): readonly LedgerRecord[];
+  counts(): { readonly old: number; readonly new: number };
+  subscribe(listener: () => void): () => void;
+}
+
+/** What GET /migration/v1 and its event streams give. */
+export interface MigrationPublic {
+  readonly phase: Phase;
+  readonly writeNetwork: NetworkName | 'none';
+  /** To sign for now. */
+  readonly chainId: string;
+  readonly oldChainId: string;
+  readonly newChainId: string | null;
+  readonly epoch: Epoch;
+  readonly lagBlocks: number | null;
+  readonly endHeight: Height | null;
+  readonly etaSeconds: number | null;
+}
+
+export interface ProxyOptions {
+  /** `host:port`. */
+  readonly listen: string;
+  readonly writes: { readonly holdMs: number; readonly holdMax: number; readonly holdBytesMax: number };
+  readonly limits?: Partial<ProxyLimits>;
+  /** Named shield rules to turn down or off. */
+  readonly shield?: Readonly<Record<string, 'off' | 'warn' | 'refuse'>>;
+}
+
+export interface ProxyLimits {
+  /** Bytes of a request body; a node takes no more. */
+  readonly bodyBytesMax: number;
+  readonly batchMax: number;
+  /** Items of one batch that run at the same time. */
+  readonly batchConcurrency: number;
+  /** Calls in progress in the whole gateway; more are `overloaded`. */
+  readonly inFlightMax: number;
+  readonly headerMs: number;
+  readonly bodyMs: number;
+  readonly keepAliveMs: number;
+  /** From a call being read until it must be answered. */
+  readonly totalMs: number;
+  /** For a node to answer a read, and a broadcast that waits only for admission. */
+  readonly readMs: number;
+  readonly writeMs: number;
+  /** A sync broadcast waits 15 s on the node. */
+  readonly syncWriteMs: number;
+  /** For a node that shows what the session has seen. */
+  readonly sessionWaitMs: number;
+  /** For in-flight calls to end once the gateway closes. */
+  readonly drainMs: number;
+}
+
+export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
+  bodyBytesMax: 6_000_000,
+  batchMax: 50,
+  batchConcurrency: 8,
+  inFlightMax: 4096,
+  headerMs: 10_000,
+  bodyMs: 15_000,
+  keepAliveMs: 65_000,
+  totalMs: 25_000,
+  readMs: 20_000,
+  writeMs: 7_500,
+  syncWriteMs: 17_000,
+  sessionWaitMs: 3_000,
+  drainMs: 10_000,
+});

@@ -1,0 +1,308 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { GatewayError, messageOf, type Epoch, type TxHash } from '../model/index.js';
+import { rpcError } from '../protocol/index.js';
+import { createCalls } from './calls.js';
+import { errorOf } from './errors.js';
+import { createFeed } from './feed.js';
+import { readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
+import { createMemory } from './memory.js';
+import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
+import { createReadGate } from './read-gate.js';
+import { createResolver } from './resolver.js';
+import { createRpc, type RpcAnswer } from './rpc.js';
+import { createSessionTokens } from './sessions.js';
+import { createShield } from './shield.js';
+import { createTxLookup, type TxSighting } from './tx-lookup.js';
+import { createWrites } from './writes.js';
+
+export interface Proxy {
+  /** Listening when it resolves; `host:port` as taken. */
+  start(): Promise<{ address: string }>;
+  /** Stops accepting, lets calls in progress end within a deadline, then ends what is left. */
+  close(): Promise<void>;
+  destroy(reason: string): void;
+  /**
+   * Resolves when no write admitted under an epoch older than `epoch` can be sent to the old network any more: every such
+   * send has ended, and none begins. Rejects when the signal aborts or it takes too long.
+   */
+  quiesced(epoch: Epoch, signal?: AbortSignal): Promise<void>;
+  held(): { readonly count: number; readonly bytes: number };
+  inFlightWrites(): number;
+  /** What is known about a transaction: our own record, and what the networks say. */
+  txStatus(
+    hash: TxHash,
+  ): Promise<{ readonly record: LedgerRecord | null; readonly old: TxSighting; readonly new: TxSighting | null }>;
+}
+
+const RPC_PATH = '/rpc/v1';
+const GET_PATHS: ReadonlySet<string> = new Set([
+  '/api/v1/health',
+  '/api/v1/health/user',
+  '/api/v1/health/chain',
+  '/api/v1/health/function',
+  '/spec/v1',
+]);
+const REST_MS = 5000;
+const REST_ATTEMPTS = 3;
+/** Connections in all: past it the kernel's queue holds them. */
+const CONNECTIONS_MAX = 10_000;
+
+export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
+  const { nodes, ledger, clock, metrics } = ports;
+  const logger = ports.logger.child({ component: 'proxy' });
+  const limits: ProxyLimits = { ...DEFAULT_LIMITS, ...options.limits };
+  const shared = { nodes, ledger, clock, logger, metrics, snapshot: ports.snapshot, onSnapshot: ports.onSnapshot };
+
+  const gate = createReadGate(limits, shared);
+  const lookup = createTxLookup(nodes, gate.candidates);
+  const calls = createCalls(limits, { ...shared, gate, memory: createMemory() });
+  const writes = createWrites(
+    { hold: options.writes, limits },
+    { ...shared, gate, lookup, shield: createShield(options.shield), stalled: network => resolver.stalled(network) },
+  );
+  const resolver = createResolver({
+    ...shared,
+    lookup,
+    flights: writes.flights,
+    candidates: gate.candidates,
+    isRunning: writes.isRunning,
+  });
+  const rpc = createRpc(limits, { calls, writes, clock, metrics });
+  const tokens = createSessionTokens(ports.secret);
+  const feed = createFeed(ports.migrationValue);
+
+  const requestPrefix = randomBytes(5).toString('hex');
+  const stops: (() => void)[] = [];
+  const sockets = new Set<Socket>();
+  let requests = 0;
+  let server: Server | null = null;
+  let closing: Promise<void> | null = null;
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const headers: Record<string, string> = {};
+    setCors(request, headers);
+    if (closing !== null) headers['connection'] = 'close';
+    const { url = '', method = '' } = request;
+    // Exact paths: whatever a proxy in between or a node could read in another way is not found.
+    if (url === RPC_PATH) return onRpcPath(method, request, response, headers);
+    const isGet = method === 'GET' || method === 'HEAD';
+    if (GET_PATHS.has(url)) {
+      if (!isGet) return writeText(response, 405, 'Method Not Allowed\n', headers);
+      return guard(forwardGet(url, method, response, headers), response);
+    }
+    if (url === '/migration/v1' || url === '/migration/v1/events') {
+      if (method === 'OPTIONS') return void response.writeHead(200, { ...headers, 'content-length': 0 }).end();
+      if (!isGet) return writeText(response, 405, 'Method Not Allowed\n', headers);
+      if (url === '/migration/v1')
+        return writeJson(response, 200, Buffer.from(JSON.stringify(ports.migrationValue())), headers);
+      return feed.events(request, response, headers);
+    }
+    writeText(response, 404, '404 page not found\n', headers);
+  }
+
+  function onRpcPath(
+    method: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: Record<string, string>,
+  ): void {
+    if (method === 'OPTIONS') return void response.writeHead(200, { ...headers, 'content-length': 0 }).end();
+    if (method !== 'POST') return writeText(response, 405, 'POST required for JSON-RPC\n', headers);
+    guard(onRpc(request, response, headers), response);
+  }
+
+  async function onRpc(
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: Record<string, string>,
+  ): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const reading = await readBody(request, limits.bodyBytesMax);
+    // The one look at the snapshot that this request, batch or not, is decided by.
+    const snapshot = ports.snapshot();
+    headers['x-switchyard-epoch'] = String(snapshot.intent.epoch);
+    headers['x-switchyard-request'] = `${requestPrefix}-${(requests++).toString(36)}`;
+    if (!reading.ok) {
+      if (reading.reason === 'gone') return;
+      metrics.rejections.inc({ reason: 'too_large' });
+      headers['x-switchyard-network'] = 'none';
+      // The rest of the body is not read: the connection cannot be used again.
+      headers['connection'] = 'close';
+      return writeJson(
+        response,
+        200,
+        rpcError(null, errorOf({ reason: 'too_large', executed: 'no' }, snapshot)),
+        headers,
+      );
+    }
+    const token = sessionToken(request);
+    const context = {
+      snapshot,
+      client: request.socket.remoteAddress ?? '',
+      signal: gone.signal,
+      deadline: clock.monotonic() + limits.totalMs,
+      reader: { token: token === null ? null : tokens.verify(token) },
+    };
+    const answer = await rpc.handle(context, reading.body);
+    if (response.destroyed) return;
+    writeAnswer(response, answer, headers);
+  }
+
+  function writeAnswer(response: ServerResponse, answer: RpcAnswer, headers: Record<string, string>): void {
+    headers['x-switchyard-network'] = answer.network;
+    if (answer.session !== null) headers['x-switchyard-session'] = tokens.sign(answer.session);
+    if (closing !== null) headers['connection'] = 'close';
+    if (answer.body === null) {
+      response.writeHead(204, headers);
+      response.end();
+    } else writeJson(response, answer.status, answer.body, headers);
+  }
+
+  /** Health and specification as a node of the write network gives them. */
+  async function forwardGet(
+    path: string,
+    method: string,
+    response: ServerResponse,
+    headers: Record<string, string>,
+  ): Promise<void> {
+    const network = ports.snapshot().intent.affine;
+    for (const node of gate.candidates(network).slice(0, REST_ATTEMPTS)) {
+      try {
+        const answer = await nodes.get({ network, name: node.name }, path, { timeoutMs: REST_MS, kind: 'client' });
+        const type = answer.headers['content-type'];
+        headers['content-type'] = typeof type === 'string' ? type : 'application/json; charset=utf-8';
+        response.writeHead(answer.status, { ...headers, 'content-length': answer.body.length });
+        return void response.end(method === 'HEAD' ? undefined : answer.body);
+      } catch (error) {
+        if (!(error instanceof GatewayError)) throw error;
+      }
+    }
+    writeJson(response, 503, Buffer.from('{"healthy":false}'), headers);
+  }
+
+  /** Our own mistakes end one request, with a line in the log, never the process or another request. */
+  function guard(work: Promise<void>, response: ServerResponse): void {
+    work.catch((error: unknown) => {
+      logger.error({ err: error }, 'a request failed inside the gateway');
+      if (response.headersSent || response.destroyed) response.destroy();
+      else
+        writeJson(
+          response,
+          200,
+          rpcError(null, errorOf({ reason: 'bad_answer', executed: 'unknown' }, ports.snapshot())),
+          {},
+        );
+    });
+  }
+
+  function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (request.url === '/migration/v1/ws' && request.method === 'GET' && closing === null)
+      return feed.upgrade(request, socket, head);
+    socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  }
+
+  function onConnection(socket: Socket): void {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  }
+
+  async function start(): Promise<{ address: string }> {
+    const { host, port } = parseAddress(options.listen);
+    server = createServer({
+      headersTimeout: limits.headerMs,
+      requestTimeout: limits.bodyMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: 1000,
+      noDelay: true,
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on('request', onRequest);
+    server.on('upgrade', onUpgrade);
+    server.on('connection', onConnection);
+    server.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      else socket.destroy();
+    });
+    await listen(server, host, port);
+    stops.push(
+      ports.onSnapshot(() => {
+        writes.hold.look();
+        feed.look();
+      }),
+      resolver.subscribe(() => writes.hold.look()),
+    );
+    resolver.start();
+    const taken = server.address() as AddressInfo;
+    return { address: `${taken.family === 'IPv6' ? `[${taken.address}]` : taken.address}:${taken.port}` };
+  }
+
+  async function drain(): Promise<void> {
+    const closingServer = server;
+    feed.close();
+    if (closingServer !== null) {
+      const closed = new Promise<void>(resolve => closingServer.close(() => resolve()));
+      const idle = setInterval(() => closingServer.closeIdleConnections(), 50);
+      closingServer.closeIdleConnections();
+      // Held writes are told in time that they were not sent.
+      const deadline = setTimeout(() => closingServer.closeAllConnections(), limits.drainMs);
+      const release = setTimeout(() => writes.hold.clear(), limits.drainMs / 2);
+      await closed;
+      clearInterval(idle);
+      clearTimeout(deadline);
+      clearTimeout(release);
+    }
+    for (const stop of stops.splice(0)) stop();
+    resolver.close();
+  }
+
+  return {
+    start,
+    close: () => (closing ??= drain()),
+    destroy(reason) {
+      closing ??= Promise.resolve();
+      logger.warn({ reason }, 'the listener ends at once');
+      for (const stop of stops.splice(0)) stop();
+      resolver.close();
+      writes.hold.clear();
+      feed.close();
+      server?.close();
+      server?.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
+    },
+    quiesced: (epoch, signal) => writes.flights.quiesced(epoch, signal),
+    held: () => writes.hold.held(),
+    inFlightWrites: () => writes.flights.count(),
+    async txStatus(hash) {
+      const [old, fresh] = await Promise.all([
+        lookup.find('old', hash),
+        nodes.view('new') === null ? null : lookup.find('new', hash),
+      ]);
+      return { record: ledger.get(hash) ?? null, old, new: fresh };
+    },
+  };
+}
+
+function parseAddress(listen: string): { host: string; port: number } {
+  const colon = listen.lastIndexOf(':');
+  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listen.slice(colon + 1)) };
+}
+
+const listen = (server: Server, host: string, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const fail = (error: Error): void =>
+      reject(
+        new GatewayError('listen_failed', 'config', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+          cause: error,
+        }),
+      );
+    server.once('error', fail);
+    server.listen(port, host, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
