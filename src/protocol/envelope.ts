@@ -1,6 +1,6 @@
 import { bufferOf } from './bytes.js';
 import { RPC_CODES } from './errors.js';
-import { jsonString, stringValue } from './json.js';
+import { jsonString, jsonText, stringValue } from './json.js';
 import { scanMembers, skipSpace, skipValue, sliceOf, type Slice } from './scan.js';
 
 /*
@@ -46,7 +46,8 @@ export function scanEnvelope(body: Uint8Array): EnvelopeScan {
   const isNull =
     body[start] === 0x6e && skipValue(body, start) === start + 4 && skipSpace(body, start + 4) === body.length;
   if (isNull) return nodeFault(RPC_CODES.invalidRequest, 'invalid json-rpc request object', null);
-  if ((!scan.ok && scan.problem === 'malformed') || skipSpace(body, scan.end) !== body.length) return parseFault();
+  if (!scan.ok && scan.problem === 'malformed') return parseFault();
+  if (scan.end >= 0 && skipSpace(body, scan.end) !== body.length) return parseFault();
 
   const { id, method, params, jsonrpc } = scan.members;
   const idBytes = id === undefined ? null : sliceOf(body, id);
@@ -284,7 +285,7 @@ export interface RpcErrorBody {
 
 /** A failure. `id` null leaves the member out, as nodes do for a request that had none. */
 export function rpcError(id: Uint8Array | null, error: RpcErrorBody): Buffer {
-  const data = error.data === undefined ? '' : `,"data":${JSON.stringify(error.data)}`;
+  const data = error.data === undefined ? '' : `,"data":${jsonText(error.data)}`;
   const body = `"error":{"code":${error.code},"message":${jsonString(error.message)}${data}}}`;
   return id === null
     ? Buffer.from(`{"jsonrpc":"2.0",${body}`)

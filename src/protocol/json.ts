@@ -221,5 +221,11 @@ export function safeMember(members: JsonObject, name: string): number {
 }
 
 /** A JSON string as Go's encoder writes it: `<`, `>`, `&` and the two line separators are escaped. */
-export const jsonString = (text: string): string =>
-  JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export const jsonString = (text: string): string => goEscaped(JSON.stringify(text));
+
+/** Any JSON value, escaped like `jsonString`. Members keep their order; bigint and undefined are not JSON. */
+export const jsonText = (value: unknown): string => goEscaped(JSON.stringify(value));
+
+// Outside strings none of these characters can occur in JSON, so the whole text may be treated at once.
+const goEscaped = (json: string): string =>
+  json.replace(/[<>&\u2028\u2029]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -1,4 +1,4 @@
-import { foldName, isSpace, stringValue } from './json.js';
+import { foldName, stringValue } from './json.js';
 
 /*
  * A linear scanner over the bytes of one JSON text: checks the grammar exactly as Go's encoding/json does, builds no
@@ -27,26 +27,38 @@ const CLOSE_ARRAY = 0x5d;
 export const sliceOf = (bytes: Uint8Array, slice: Slice): Uint8Array => bytes.subarray(slice.start, slice.end);
 
 export function skipSpace(bytes: Uint8Array, from: number): number {
+  const length = bytes.length;
   let at = from;
-  while (isSpace(bytes[at])) at++;
+  while (at < length) {
+    const byte = bytes[at]!;
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+    at++;
+  }
   return at;
 }
 
+/** 1 for the bytes at which a run of ordinary string bytes ends: quote, backslash, control characters. */
+const ENDS_RUN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === QUOTE || byte === BACKSLASH || byte < 0x20 ? 1 : 0,
+);
+
 /** Index behind the string whose opening quote is at `start`; −1 when it is not one. */
 export function skipString(bytes: Uint8Array, start: number): number {
+  const length = bytes.length;
   let at = start + 1;
-  for (; at < bytes.length; at++) {
+  while (at < length) {
     const byte = bytes[at]!;
-    if (byte === QUOTE) return at + 1;
-    if (byte === BACKSLASH) {
-      at = skipEscape(bytes, at + 1) - 1;
+    if (ENDS_RUN[byte] === 0) at++;
+    else if (byte === QUOTE) return at + 1;
+    else {
+      at = byte === BACKSLASH ? skipEscape(bytes, at + 1) : -1;
       if (at < 0) return -1;
-    } else if (byte < 0x20) return -1;
+    }
   }
   return -1;
 }
 
-/** Index behind the escape whose letter is at `at`; −1 (or less) when it is not one. */
+/** Index behind the escape whose letter is at `at`; −1 when it is not one. */
 function skipEscape(bytes: Uint8Array, at: number): number {
   switch (bytes[at]) {
     case 0x22:
@@ -117,13 +129,15 @@ function skipScalar(bytes: Uint8Array, at: number): number {
   }
 }
 
+/** Per open bracket: 1 object, 0 array. One for all calls: the scanner never recurses and never waits. */
+const OPEN_OBJECTS = new Uint8Array(SCAN_DEPTH_MAX);
+
 /**
  * Index behind the JSON value at `start` (no white space before it); −1 when there is none, it is malformed, ends early
  * or is nested deeper than SCAN_DEPTH_MAX.
  */
 export function skipValue(bytes: Uint8Array, start: number): number {
-  /** Per open bracket: 1 object, 0 array. */
-  const objects = new Uint8Array(SCAN_DEPTH_MAX);
+  const objects = OPEN_OBJECTS;
   let depth = 0;
   let at = start;
   for (;;) {
@@ -205,6 +219,7 @@ export function scanMembers<Name extends string>(
   const malformed = { ok: false, problem: 'malformed', members, end: -1 } as const;
   let ambiguous = false;
   let unknown = 0;
+  let odd = 0;
   if (bytes[start] !== OPEN_OBJECT) return malformed;
   let at = skipSpace(bytes, start + 1);
   if (bytes[at] === CLOSE_OBJECT) return { ok: true, members, unknown, end: at + 1 };
@@ -214,10 +229,14 @@ export function scanMembers<Name extends string>(
     if (valueAt < 0) return malformed;
     const valueEnd = skipValue(bytes, valueAt);
     if (valueEnd < 0) return malformed;
-    const match = matchName(bytes, nameAt, names);
-    if (match === null) unknown++;
-    else if (!match.exact || members[match.name] !== undefined) ambiguous = true;
-    else members[match.name] = { start: valueAt, end: valueEnd };
+    const nameEnd = skipString(bytes, nameAt);
+    const isPlain = isPlainName(bytes, nameAt + 1, nameEnd - 1);
+    // Nobody escapes a hundred member names for a good reason, and each costs a decoding.
+    if (!isPlain && ++odd > ODD_NAMES_MAX) return { ok: false, problem: 'ambiguous', members, end: -1 };
+    const name = isPlain ? plainMatch(bytes, nameAt + 1, nameEnd - 1, names) : oddMatch(bytes, nameAt, nameEnd, names);
+    if (name === null) unknown++;
+    else if (members[name.text] !== undefined || !name.exact) ambiguous = true;
+    else members[name.text] = { start: valueAt, end: valueEnd };
     at = skipSpace(bytes, valueEnd);
     if (bytes[at] === CLOSE_OBJECT) break;
     if (bytes[at] !== COMMA) return malformed;
@@ -227,23 +246,65 @@ export function scanMembers<Name extends string>(
   return { ok: true, members, unknown, end: at + 1 };
 }
 
-/** No known name is longer; escapes make at most six bytes of one, and a folded letter has three. */
+/** Member names with escapes or letters outside ASCII that one object may have. */
+const ODD_NAMES_MAX = 100;
+/** No known name is longer; escapes make at most six bytes of one. */
 const NAME_BYTES_MAX = 6 * 32;
 
-function matchName<Name extends string>(
+interface NameMatch<Name extends string> {
+  readonly text: Name;
+  /** false: only folding makes it this name. */
+  readonly exact: boolean;
+}
+
+function isPlainName(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at]! > 0x7f || bytes[at] === BACKSLASH) return false;
+  return true;
+}
+
+/** Compares a name of ASCII letters without escapes, byte by byte. */
+function plainMatch<Name extends string>(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  names: readonly Name[],
+): NameMatch<Name> | null {
+  let close: NameMatch<Name> | null = null;
+  for (const text of names) {
+    if (text.length !== end - start) continue;
+    const exact = equalsAscii(bytes, start, text, false);
+    if (exact) return { text, exact };
+    if (equalsAscii(bytes, start, text, true)) close = { text, exact };
+  }
+  return close;
+}
+
+function equalsAscii(bytes: Uint8Array, start: number, text: string, fold: boolean): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const byte = bytes[start + i]!;
+    const code = text.charCodeAt(i);
+    if (byte !== code && !(fold && lowerAscii(byte) === lowerAscii(code))) return false;
+  }
+  return true;
+}
+
+const lowerAscii = (code: number): number => (code >= 0x41 && code <= 0x5a ? code + 0x20 : code);
+
+/** The same for any other name: as Go reads it, exactly or under folding. */
+function oddMatch<Name extends string>(
   bytes: Uint8Array,
   nameAt: number,
+  end: number,
   names: readonly Name[],
-): { readonly name: Name; readonly exact: boolean } | null {
-  const end = skipString(bytes, nameAt);
+): NameMatch<Name> | null {
   if (end - nameAt > NAME_BYTES_MAX) return null;
-  const text = nameText(bytes.subarray(nameAt, end));
-  if (text === null) return null;
-  const exact = names.find(name => name === text);
-  if (exact !== undefined) return { name: exact, exact: true };
-  const folded = foldName(text);
+  const read = nameText(bytes.subarray(nameAt, end));
+  if (read === null) return null;
+  const exact = names.find(name => name === read);
+  if (exact !== undefined) return { text: exact, exact: true };
+  const folded = foldName(read);
   const close = names.find(name => foldName(name) === folded);
-  return close === undefined ? null : { name: close, exact: false };
+  return close === undefined ? null : { text: close, exact: false };
 }
 
 /** Name as Go reads it; null when it is not UTF-8, since it then contains U+FFFD and equals no name of ours. */

@@ -47,7 +47,10 @@ function blocksOf(file: string): RecordedBlock[] {
   const raw = new Map(
     lines
       .filter(line => line.name === 'chain.block raw')
-      .map(line => [line.stage, (JSON.parse(line.response.body!) as { result: { raw_block: string } }).result.raw_block]),
+      .map(line => [
+        line.stage,
+        (JSON.parse(line.response.body!) as { result: { raw_block: string } }).result.raw_block,
+      ]),
   );
   return plain
     .filter(line => raw.has(line.stage))
@@ -111,7 +114,11 @@ describe.each(FILES)('recorded blocks of blocks/%s.jsonl', file => {
 
   it('carry transactions whose JSON is what the node wrote, byte for byte', () => {
     for (const { block, txnsText } of blocks)
-      expect(`[${blockTxs(block).map(({ tx }) => encodeTxJson(tx!)).join(',')}]`).toBe(txnsText);
+      expect(
+        `[${blockTxs(block)
+          .map(({ tx }) => encodeTxJson(tx!))
+          .join(',')}]`,
+      ).toBe(txnsText);
   });
 
   it('follow each other by hash', () => {
@@ -176,7 +183,9 @@ describe('changeset events in the blocks of the new network', () => {
   });
 
   it('have the ids under which the other validators voted', () => {
-    const recorded = goldenJson<{ events: { id: string; old_height?: number; height?: number }[] }>('blocks/watermark.json').events;
+    const recorded = goldenJson<{ events: { id: string; old_height?: number; height?: number }[] }>(
+      'blocks/watermark.json',
+    ).events;
     const ids = new Set(events.map(({ event }) => eventId(event)));
     expect(new Set(recorded.map(event => event.id))).toEqual(ids);
   });
@@ -198,6 +207,8 @@ describe('changeset events in the blocks of the new network', () => {
     const heights = new Map(events.map(({ event }) => [decodeChangesetEvent(event.body).height, event] as const));
     const sorted = [...heights.keys()].sort((a, b) => a - b);
     for (const [i, height] of sorted.entries())
-      expect(decodeChangesetEvent((heights.get(height) as VotableEvent).body).previous).toBe(i === 0 ? 0 : sorted[i - 1]);
+      expect(decodeChangesetEvent((heights.get(height) as VotableEvent).body).previous).toBe(
+        i === 0 ? 0 : sorted[i - 1],
+      );
   });
 });

@@ -76,7 +76,12 @@ describe.each(sets.map(set => [set.name, set] as const))('recorded changesets of
   });
 });
 
-function expectElement(element: Element, expected: DecodedElement, relations: readonly Relation[], height: number): void {
+function expectElement(
+  element: Element,
+  expected: DecodedElement,
+  relations: readonly Relation[],
+  height: number,
+): void {
   const where = `height ${height}`;
   switch (element.kind) {
     case 'relation':
@@ -131,7 +136,9 @@ function recordedForm(value: ColumnData | null): unknown {
   if (Array.isArray(value)) return (value as (ColumnData | null)[]).map(recordedForm);
   if (typeof value === 'bigint') return String(value);
   const text = value instanceof Uint8Array ? base64Of(value) : value;
-  return typeof text === 'string' && text.length > 20_000 ? { length: text.length, sha256: sha256(Buffer.from(text)), start: text.slice(0, 40) } : text;
+  return typeof text === 'string' && text.length > 20_000
+    ? { length: text.length, sha256: sha256(Buffer.from(text)), start: text.slice(0, 40) }
+    : text;
 }
 
 it('every stream of the recordings decodes and encodes to the same bytes', () => {

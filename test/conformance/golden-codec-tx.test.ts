@@ -81,7 +81,9 @@ describe('recorded transactions', () => {
         expect(isPayloadKind(vector.type)).toBe(false);
         continue;
       }
-      expect(hexOf(encodePayload(payload)), vector.source).toBe(hexOf(decodeTx(Buffer.from(vector.raw_hex, 'hex')).body!.payload));
+      expect(hexOf(encodePayload(payload)), vector.source).toBe(
+        hexOf(decodeTx(Buffer.from(vector.raw_hex, 'hex')).body!.payload),
+      );
       expectRecordedMeaning(payload, vector.payload_decoded, vector.note);
       if (payload.kind === 'execute') for (const value of payload.calls.flat()) expectDecodable(value, vector.note);
     }
@@ -100,7 +102,8 @@ describe('recorded transactions', () => {
 
 function decodedJsonOf(vector: TxVector): unknown {
   const tx = structuredClone(vector.tx) as { body: Record<string, unknown>; signature: unknown };
-  tx.body['fee'] = tx.body['fee'] === null || tx.body['fee'] === '' || tx.body['fee'] === undefined ? '0' : tx.body['fee'];
+  tx.body['fee'] =
+    tx.body['fee'] === null || tx.body['fee'] === '' || tx.body['fee'] === undefined ? '0' : tx.body['fee'];
   return tx;
 }
 
@@ -109,9 +112,10 @@ function expectRecordedMeaning(payload: Payload, expected: Record<string, unknow
     case 'execute':
       expect(payload.namespace, source).toBe(expected['namespace']);
       expect(payload.action, source).toBe(expected['action']);
-      expect(payload.calls.map(call => call.map(plain)), source).toEqual(
-        (expected['calls'] as Record<string, unknown>[][]).map(call => call.map(recorded)),
-      );
+      expect(
+        payload.calls.map(call => call.map(plain)),
+        source,
+      ).toEqual((expected['calls'] as Record<string, unknown>[][]).map(call => call.map(recorded)));
       break;
     case 'raw_statement':
       expect(payload.statement, source).toBe(expected['statement']);
