@@ -27,7 +27,13 @@ export interface Condition {
   judge(world: World, settings: ConditionSettings): Judgement;
 }
 
-const judged = (isGood: boolean, value: string | number | null, threshold: string, remedy: string, otherwise: Verdict = 'fail'): Judgement => ({
+const judged = (
+  isGood: boolean,
+  value: string | number | null,
+  threshold: string,
+  remedy: string,
+  otherwise: Verdict = 'fail',
+): Judgement => ({
   verdict: isGood ? 'pass' : otherwise,
   value: value === null ? 'unknown' : String(value),
   threshold,
@@ -41,9 +47,13 @@ const quarantined = (view: NetworkView | null): string =>
     .join(', ');
 
 /** Distinct statements of the nodes that make any. */
-const told = (view: NetworkView | null, read: (node: NetworkView['nodes'][number]) => string | null): readonly string[] => [
-  ...new Set((view?.nodes ?? []).filter(node => node.state !== 'quarantined' && node.state !== 'drained').map(read)),
-].filter(text => text !== null);
+const told = (
+  view: NetworkView | null,
+  read: (node: NetworkView['nodes'][number]) => string | null,
+): readonly string[] =>
+  [
+    ...new Set((view?.nodes ?? []).filter(node => node.state !== 'quarantined' && node.state !== 'drained').map(read)),
+  ].filter(text => text !== null);
 
 const chain = (network: 'old' | 'new'): Condition => ({
   id: `chain-${network}`,
@@ -56,7 +66,9 @@ const chain = (network: 'old' | 'new'): Condition => ({
       view !== null && wrong === '',
       view === null ? 'not configured' : wrong === '' ? view.chainId : wrong,
       view?.chainId ?? 'a chain id',
-      view === null ? `add networks.${network} to the configuration` : 'correct the URL or the chain id in the configuration, or take the node out',
+      view === null
+        ? `add networks.${network} to the configuration`
+        : 'correct the URL or the chain id in the configuration, or take the node out',
     );
   },
 });
@@ -68,7 +80,12 @@ const usable = (network: 'old' | 'new'): Condition => ({
   judge(world) {
     const view = world[network];
     const up = upNodes(view).length;
-    return judged(up > 0, `${up} of ${view?.nodes.length ?? 0}`, 'at least 1', `look at the nodes of the ${network} network: \`status\` says why each one is not up`);
+    return judged(
+      up > 0,
+      `${up} of ${view?.nodes.length ?? 0}`,
+      'at least 1',
+      `look at the nodes of the ${network} network: \`status\` says why each one is not up`,
+    );
   },
 });
 
@@ -82,7 +99,12 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world) {
       const value = world.new === null ? null : `${world.old?.chainId ?? 'unknown'} and ${world.new.chainId}`;
-      return judged(world.new !== null && world.old?.chainId !== world.new.chainId, value, 'different', 'a transaction must name one network only: correct networks.new.chainId');
+      return judged(
+        world.new !== null && world.old?.chainId !== world.new.chainId,
+        value,
+        'different',
+        'a transaction must name one network only: correct networks.new.chainId',
+      );
     },
   },
   usable('old'),
@@ -92,8 +114,16 @@ export const CONDITIONS: readonly Condition[] = [
     title: 'Every node of both networks is up',
     isGate: false,
     judge(world) {
-      const away = [...(world.old?.nodes ?? []), ...(world.new?.nodes ?? [])].filter(node => node.state !== 'up' && node.state !== 'drained');
-      return judged(away.length === 0, away.length === 0 ? 'all up' : away.map(node => `${node.id} ${node.state}`).join(', '), 'all up', 'a switch works without them, with less to fall back on', 'warn');
+      const away = [...(world.old?.nodes ?? []), ...(world.new?.nodes ?? [])].filter(
+        node => node.state !== 'up' && node.state !== 'drained',
+      );
+      return judged(
+        away.length === 0,
+        away.length === 0 ? 'all up' : away.map(node => `${node.id} ${node.state}`).join(', '),
+        'all up',
+        'a switch works without them, with less to fall back on',
+        'warn',
+      );
     },
   },
   {
@@ -102,7 +132,12 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world) {
       const status = migrationOf(world.old)?.status ?? null;
-      return judged(status === 'MigrationInProgress', status, 'MigrationInProgress', 'propose and approve the migration on the old network and wait for its Start height');
+      return judged(
+        status === 'MigrationInProgress',
+        status,
+        'MigrationInProgress',
+        'propose and approve the migration on the old network and wait for its Start height',
+      );
     },
   },
   {
@@ -111,7 +146,12 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world) {
       const status = migrationOf(world.new)?.status ?? null;
-      return judged(status === 'GenesisMigration', status, 'GenesisMigration', 'start the new network with migrations.enable and migrate_from set to a relay URL (`relay urls`)');
+      return judged(
+        status === 'GenesisMigration',
+        status,
+        'GenesisMigration',
+        'start the new network with migrations.enable and migrate_from set to a relay URL (`relay urls`)',
+      );
     },
   },
   {
@@ -120,9 +160,16 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: false,
     judge(world) {
       const { startHeight, endHeight } = world.replication;
-      const own = told(world.old, node => (node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`));
+      const own = told(world.old, node =>
+        node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`,
+      );
       const isGood = own.length === 1 && own[0] === `${startHeight}…${endHeight}`;
-      return judged(isGood, `nodes ${own.join(' and ') || 'unknown'}, replicator ${startHeight}…${endHeight}`, 'equal', 'a node with other heights took part in another migration: take it out');
+      return judged(
+        isGood,
+        `nodes ${own.join(' and ') || 'unknown'}, replicator ${startHeight}…${endHeight}`,
+        'equal',
+        'a node with other heights took part in another migration: take it out',
+      );
     },
   },
   {
@@ -130,12 +177,23 @@ export const CONDITIONS: readonly Condition[] = [
     title: 'Every new node has the Start and End that were announced to it',
     isGate: false,
     judge(world) {
-      const own = told(world.new, node => (node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`));
+      const own = told(world.new, node =>
+        node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`,
+      );
       const { announced, replication } = world;
-      const wanted = announced === null ? `${replication.startHeight}…${replication.endHeight}` : `${announced.startHeight}…${announced.endHeight}`;
+      const wanted =
+        announced === null
+          ? `${replication.startHeight}…${replication.endHeight}`
+          : `${announced.startHeight}…${announced.endHeight}`;
       // Without knowing what was announced an own End cannot be told from a wrong one.
       const otherwise = own.length === 1 && announced === null ? 'warn' : 'fail';
-      return judged(own.length === 1 && own[0] === wanted, own.join(' and ') || null, wanted, 'the new network was started from another genesis: start it again from this relay', otherwise);
+      return judged(
+        own.length === 1 && own[0] === wanted,
+        own.join(' and ') || null,
+        wanted,
+        'the new network was started from another genesis: start it again from this relay',
+        otherwise,
+      );
     },
   },
   {
@@ -144,14 +202,25 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world) {
       const { state, reason } = world.replication;
-      return judged(state === 'running', reason === null ? state : `${state}: ${reason}`, 'running', '`replication status` says what it waits for');
+      return judged(
+        state === 'running',
+        reason === null ? state : `${state}: ${reason}`,
+        'running',
+        '`replication status` says what it waits for',
+      );
     },
   },
   {
     id: 'watermark',
     title: 'It is known how much the new network has applied',
     isGate: true,
-    judge: world => judged(world.watermark.applied !== null, world.watermark.applied, 'known', 'the new network has to make blocks that the gateway can read'),
+    judge: world =>
+      judged(
+        world.watermark.applied !== null,
+        world.watermark.applied,
+        'known',
+        'the new network has to make blocks that the gateway can read',
+      ),
   },
   {
     id: 'listeners',
@@ -160,9 +229,18 @@ export const CONDITIONS: readonly Condition[] = [
     judge(world) {
       const { validators } = world.replication;
       const silent = validators.filter(validator => validator.health === 'silent' || validator.health === 'unseen');
-      const value = validators.length === 0 ? 'none seen' : validators.map(validator => `${validator.name} ${validator.health}`).join(', ');
+      const value =
+        validators.length === 0
+          ? 'none seen'
+          : validators.map(validator => `${validator.name} ${validator.health}`).join(', ');
       const otherwise = validators.length > 0 && silent.length === validators.length ? 'fail' : 'warn';
-      return judged(validators.length > 0 && silent.length === 0, value, 'all asking', 'a silent listener has stopped: restart that node', otherwise);
+      return judged(
+        validators.length > 0 && silent.length === 0,
+        value,
+        'all asking',
+        'a silent listener has stopped: restart that node',
+        otherwise,
+      );
     },
   },
   {
@@ -171,7 +249,12 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world, { lagBlocksMax }) {
       const lag = world.watermark.lagBlocks;
-      return judged(lag !== null && lag <= lagBlocksMax, lag === null ? null : `${lag} blocks`, `at most ${lagBlocksMax}`, 'wait; if the lag does not shrink, see `replication status`');
+      return judged(
+        lag !== null && lag <= lagBlocksMax,
+        lag === null ? null : `${lag} blocks`,
+        `at most ${lagBlocksMax}`,
+        'wait; if the lag does not shrink, see `replication status`',
+      );
     },
   },
   {
@@ -180,7 +263,12 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world, { reserveBlocks }) {
       const left = world.replication.blocksToEnd;
-      return judged(left !== null && left >= reserveBlocks, left === null ? null : `${left} blocks`, `at least ${reserveBlocks}`, 'too late for a switch by hand: it happens by itself when the old network halts');
+      return judged(
+        left !== null && left >= reserveBlocks,
+        left === null ? null : `${left} blocks`,
+        `at least ${reserveBlocks}`,
+        'too late for a switch by hand: it happens by itself when the old network halts',
+      );
     },
   },
   {
@@ -189,20 +277,33 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: false,
     judge(world, { attemptMs }) {
       const left = world.replication.msToEnd;
-      return judged(left !== null && left >= 2 * attemptMs, left === null ? null : `${Math.round(left / 1000)} s`, `at least ${Math.round((2 * attemptMs) / 1000)} s`, 'switch now', 'warn');
+      return judged(
+        left !== null && left >= 2 * attemptMs,
+        left === null ? null : `${Math.round(left / 1000)} s`,
+        `at least ${Math.round((2 * attemptMs) / 1000)} s`,
+        'switch now',
+        'warn',
+      );
     },
   },
   {
     id: 'unknown-writes',
     title: 'The outcome of every write so far is known',
     isGate: false,
-    judge: world => judged(world.unknownOld === 0, world.unknownOld, '0', 'their outcome is being looked up: wait, or see `tx HASH`'),
+    judge: world =>
+      judged(world.unknownOld === 0, world.unknownOld, '0', 'their outcome is being looked up: wait, or see `tx HASH`'),
   },
   {
     id: 'held-writes',
     title: 'No write is held before the switch',
     isGate: false,
-    judge: world => judged(world.held === 0, world.held, '0', 'writes of an earlier attempt are still held: wait until they have gone'),
+    judge: world =>
+      judged(
+        world.held === 0,
+        world.held,
+        '0',
+        'writes of an earlier attempt are still held: wait until they have gone',
+      ),
   },
   {
     id: 'not-halted',
@@ -210,11 +311,18 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: true,
     judge(world) {
       const end = oldEnd(world);
-      return judged(end === null, end === null ? 'running' : `halted at ${end}`, 'running', 'nothing to do: the switch happens by itself');
+      return judged(
+        end === null,
+        end === null ? 'running' : `halted at ${end}`,
+        'running',
+        'nothing to do: the switch happens by itself',
+      );
     },
   },
 ];
 
 /** Ids of the gates that are closed; empty means ready. */
 export const missingGates = (world: World, settings: ConditionSettings): readonly string[] =>
-  CONDITIONS.filter(condition => condition.isGate && condition.judge(world, settings).verdict === 'fail').map(({ id }) => id);
+  CONDITIONS.filter(condition => condition.isGate && condition.judge(world, settings).verdict === 'fail').map(
+    ({ id }) => id,
+  );

@@ -141,7 +141,16 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
     const now = clock.monotonic();
     if (attemptOf(from) !== null) metrics.cutoverStep.observe({ step: from.phase }, (now - enteredAt) / 1000);
     enteredAt = now;
-    logger.info({ from: from.phase, to: to.phase, epoch: to.epoch, attempt: attemptOf(to)?.id, reason: to.last === from.last ? undefined : to.last?.reason }, 'switch');
+    logger.info(
+      {
+        from: from.phase,
+        to: to.phase,
+        epoch: to.epoch,
+        attempt: attemptOf(to)?.id,
+        reason: to.last === from.last ? undefined : to.last?.reason,
+      },
+      'switch',
+    );
   };
 
   /** Facts → at most one event; the step it leads to looks again. */
@@ -202,7 +211,12 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
     },
     preflight: signal => checks(signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])),
     status() {
-      return statusOf(loop.state(), { world: world(), settings, journalFault: loop.journalFault(), deadlineOf: effects.deadlineOf });
+      return statusOf(loop.state(), {
+        world: world(),
+        settings,
+        journalFault: loop.journalFault(),
+        deadlineOf: effects.deadlineOf,
+      });
     },
     history: () => stories,
     audit: () => auditOf(ports.journal.records()),

@@ -73,8 +73,13 @@ export function createEffectRunner(context: EffectsContext): EffectRunner {
         await proxy.quiesced(effect.epoch, signal);
         return { kind: 'quiet', ...mine, epoch: effect.epoch, at: clock.now() };
       case 'await-settled': {
-        const drainHeight = await until(() => (ledger.unresolved('old').length === 0 ? drainHeightOf() : undefined), signal);
-        return drainHeight === undefined ? null : { kind: 'writes-settled', ...mine, open: 0, drainHeight, at: clock.now() };
+        const drainHeight = await until(
+          () => (ledger.unresolved('old').length === 0 ? drainHeightOf() : undefined),
+          signal,
+        );
+        return drainHeight === undefined
+          ? null
+          : { kind: 'writes-settled', ...mine, open: 0, drainHeight, at: clock.now() };
       }
       case 'await-applied': {
         const applied = await until(() => reached(effect.height), signal);
@@ -119,8 +124,16 @@ export function createEffectRunner(context: EffectsContext): EffectRunner {
       event = await answer(effect, signal);
     } catch (error) {
       if (signal.aborted) return;
-      logger.warn({ effect: effect.kind, epoch: effect.epoch, error: messageOf(error) }, 'a step of the switch could not be done');
-      event = { kind: 'failed', attempt: effect.attempt, reason: `${effect.kind}: ${messageOf(error)}`, at: clock.now() };
+      logger.warn(
+        { effect: effect.kind, epoch: effect.epoch, error: messageOf(error) },
+        'a step of the switch could not be done',
+      );
+      event = {
+        kind: 'failed',
+        attempt: effect.attempt,
+        reason: `${effect.kind}: ${messageOf(error)}`,
+        at: clock.now(),
+      };
     }
     if (event !== null && !signal.aborted) push(event);
   };

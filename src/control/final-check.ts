@@ -47,8 +47,10 @@ function contradictions(world: World): readonly string[] {
   else if (world.new.chainId === world.old?.chainId) problems.push('both networks have the same chain id');
   const isWrong = (world.new?.nodes ?? []).length > 0 && world.new!.nodes.every(node => node.state === 'quarantined');
   if (isWrong) problems.push('every node of the new network is on another chain');
-  if (world.replication.state === 'stopped') problems.push(`replication stopped: ${world.replication.reason ?? 'no reason given'}`);
+  if (world.replication.state === 'stopped')
+    problems.push(`replication stopped: ${world.replication.reason ?? 'no reason given'}`);
   // A node that answers with an older watermark than the network's is waited for; one that shows less after it showed more is not right.
-  if (upNodes(world.new).length > 0 && world.watermark.applied === null) problems.push('the watermark is not known any more');
+  if (upNodes(world.new).length > 0 && world.watermark.applied === null)
+    problems.push('the watermark is not known any more');
   return problems;
 }

@@ -61,7 +61,10 @@ const nobody = (): void => undefined;
  * says only what a restart would decide without it (SPEC.md C6), so a slow or broken disk must not keep clients waiting:
  * it is adopted at once, even while an earlier record is being flushed, and journalled when the disk lets it.
  */
-export function createLoop(ports: Pick<ControlPorts, 'clock' | 'logger' | 'journal' | 'fatal'>, hooks: LoopHooks): Loop {
+export function createLoop(
+  ports: Pick<ControlPorts, 'clock' | 'logger' | 'journal' | 'fatal'>,
+  hooks: LoopHooks,
+): Loop {
   const { clock, logger, journal } = ports;
   const queue: Input[] = [];
   /** Releases that were adopted ahead of their record, oldest first. */
@@ -157,7 +160,9 @@ export function createLoop(ports: Pick<ControlPorts, 'clock' | 'logger' | 'journ
     while (overdue.length > 0) {
       const step = overdue[0]!;
       // After a record that was taken back the events in the journal do not lead here any more: the state itself is written.
-      const entry: Entry = leadsTo(durable, step) ? step.entry : { kind: 'reset', data: { state: step.state, reason: 'a record before it could not be written' } };
+      const entry: Entry = leadsTo(durable, step)
+        ? step.entry
+        : { kind: 'reset', data: { state: step.state, reason: 'a record before it could not be written' } };
       const error = await flush(entry);
       if (error !== null) {
         if (!(error instanceof GatewayError) || error.details['written'] !== 'no') die(error);
@@ -222,10 +227,14 @@ export function createLoop(ports: Pick<ControlPorts, 'clock' | 'logger' | 'journ
       const entries = journal.records() as unknown as readonly Entry[];
       head = adopted = durable = replay(entries);
       const step = reduce(adopted, { kind: 'restarted', at: clock.now() });
-      if (!('entry' in step)) throw new GatewayError('control_start', 'invariant', `no way to restart from ${adopted.phase}`);
+      if (!('entry' in step))
+        throw new GatewayError('control_start', 'invariant', `no way to restart from ${adopted.phase}`);
       await journal.append(step.entry);
       durable = step.state;
-      logger.info({ phase: step.state.phase, epoch: step.state.epoch, records: entries.length }, 'switch: journal replayed');
+      logger.info(
+        { phase: step.state.phase, epoch: step.state.epoch, records: entries.length },
+        'switch: journal replayed',
+      );
       adopt(step);
     },
     push(event, done = nobody) {
@@ -248,13 +257,15 @@ export function createLoop(ports: Pick<ControlPorts, 'clock' | 'logger' | 'journ
       isClosed = true;
       retry?.cancel();
       retry = null;
-      for (const { reply } of queue.splice(0)) reply({ rejected: { code: 'control_closed', message: 'the gateway is ending' } });
+      for (const { reply } of queue.splice(0))
+        reply({ rejected: { code: 'control_closed', message: 'the gateway is ending' } });
     },
   };
 }
 
 /** Ends an attempt before its commit. */
-const isRelease = (from: State, to: State): boolean => !isCommitted(from) && from.phase !== 'aborting' && to.phase === 'aborting';
+const isRelease = (from: State, to: State): boolean =>
+  !isCommitted(from) && from.phase !== 'aborting' && to.phase === 'aborting';
 
 function leadsTo(from: State, { entry }: Step): boolean {
   try {

@@ -23,7 +23,8 @@ export function observe(state: State, world: World, settings: ConditionSettings)
   const knowsEnd = state.phase === 'at-halt' || (state.phase === 'blocked' && state.halted !== null);
   if (end !== null && !knowsEnd) return { kind: 'old-ended', at, endHeight: end, retryAfterMs: retryAfterMs(world) };
 
-  const doubt = replication.state === 'stopped' ? `replication stopped: ${replication.reason ?? 'no reason given'}` : null;
+  const doubt =
+    replication.state === 'stopped' ? `replication stopped: ${replication.reason ?? 'no reason given'}` : null;
   if (state.phase === 'blocked') return doubt === null ? { kind: 'cleared', at } : null;
   if (state.phase === 'standby') {
     const isRunning = world.new !== null && (replication.state === 'running' || replication.state === 'finished');

@@ -23,7 +23,12 @@ export interface ControlPorts {
 /** storage/journal.ts. */
 export interface JournalPort {
   append(entry: { readonly kind: string; readonly data: unknown }): Promise<unknown>;
-  records(): readonly { readonly sequence: number; readonly at: number; readonly kind: string; readonly data: unknown }[];
+  records(): readonly {
+    readonly sequence: number;
+    readonly at: number;
+    readonly kind: string;
+    readonly data: unknown;
+  }[];
   probeMs(): Promise<number>;
 }
 

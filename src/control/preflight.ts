@@ -32,13 +32,22 @@ const LAG_DIP_MS = 2500;
  * Runs every check at once. A check that fails to answer has failed: what is not known must not let a switch begin.
  * Never throws; ends within about `CHECK_MS`.
  */
-export async function runPreflight(context: PreflightContext, ports: ControlPorts, signal: AbortSignal): Promise<PreflightReport> {
+export async function runPreflight(
+  context: PreflightContext,
+  ports: ControlPorts,
+  signal: AbortSignal,
+): Promise<PreflightReport> {
   const { clock, metrics } = ports;
   const begun = clock.monotonic();
   const at = new Date(clock.now()).toISOString();
   const facts = await settledWorld(context, ports, signal);
   const checks = await Promise.all([
-    ...CONDITIONS.map(async ({ id, title, judge }): Promise<PreflightCheck> => ({ id, title, ...judge(facts, context.settings), ms: 0 })),
+    ...CONDITIONS.map(async ({ id, title, judge }): Promise<PreflightCheck> => ({
+      id,
+      title,
+      ...judge(facts, context.settings),
+      ms: 0,
+    })),
     ...PROBES.map(async ({ id, title, run }): Promise<PreflightCheck> => {
       const since = clock.monotonic();
       const judgement = await withinTime(run(context, ports, signal), ports, signal);
@@ -50,7 +59,11 @@ export async function runPreflight(context: PreflightContext, ports: ControlPort
 }
 
 /** The facts, at a low point of the lag if there is one. */
-async function settledWorld({ world, settings }: PreflightContext, { replication, clock }: ControlPorts, signal: AbortSignal): Promise<World> {
+async function settledWorld(
+  { world, settings }: PreflightContext,
+  { replication, clock }: ControlPorts,
+  signal: AbortSignal,
+): Promise<World> {
   const low = await waitFor(
     listener => replication.subscribe(listener),
     () => {
@@ -66,7 +79,12 @@ async function settledWorld({ world, settings }: PreflightContext, { replication
 
 function withinTime(judgement: Promise<Judgement>, { clock }: ControlPorts, signal: AbortSignal): Promise<Judgement> {
   return new Promise(resolve => {
-    const unknown = (why: string): Judgement => ({ verdict: 'fail', value: why, threshold: 'an answer', remedy: 'run the check again; the log has the cause' });
+    const unknown = (why: string): Judgement => ({
+      verdict: 'fail',
+      value: why,
+      threshold: 'an answer',
+      remedy: 'run the check again; the log has the cause',
+    });
     const timer = clock.after(CHECK_MS, () => resolve(unknown(`no answer within ${CHECK_MS} ms`)));
     const onAbort = (): void => resolve(unknown('ended'));
     signal.addEventListener('abort', onAbort, { once: true });

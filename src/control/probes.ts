@@ -35,8 +35,18 @@ const HEAD_FRESH_MS = 15_000;
 const HEAD_STALE_MS = 90_000;
 
 const pass = (value: string, threshold: string): Judgement => ({ verdict: 'pass', value, threshold, remedy: '' });
-const warn = (value: string, threshold: string, remedy: string): Judgement => ({ verdict: 'warn', value, threshold, remedy });
-const fail = (value: string, threshold: string, remedy: string): Judgement => ({ verdict: 'fail', value, threshold, remedy });
+const warn = (value: string, threshold: string, remedy: string): Judgement => ({
+  verdict: 'warn',
+  value,
+  threshold,
+  remedy,
+});
+const fail = (value: string, threshold: string, remedy: string): Judgement => ({
+  verdict: 'fail',
+  value,
+  threshold,
+  remedy,
+});
 
 export const PROBES: readonly Probe[] = [
   {
@@ -45,7 +55,8 @@ export const PROBES: readonly Probe[] = [
     async run({ world }, { nodes, clock }, signal) {
       const remedy = 'the validators of the new network must be running and agree: look at their logs';
       const known = world().headAge.new;
-      if (known !== null && known <= HEAD_FRESH_MS) return pass(`a block ${Math.round(known / 1000)} s ago`, 'a moving head');
+      if (known !== null && known <= HEAD_FRESH_MS)
+        return pass(`a block ${Math.round(known / 1000)} s ago`, 'a moving head');
       const before = nodes.view('new')?.head ?? 0;
       const moved = await waitFor(
         listener => nodes.subscribe(listener),
@@ -53,8 +64,13 @@ export const PROBES: readonly Probe[] = [
         { timeoutMs: CALL_MS, signal, clock },
       );
       if (moved) return pass(`head ${nodes.view('new')!.head}`, 'a moving head');
-      if (known !== null && known <= HEAD_STALE_MS) return warn(`last block ${Math.round(known / 1000)} s ago`, 'a moving head', remedy);
-      return fail(known === null ? `head stays at ${before}` : `last block ${Math.round(known / 1000)} s ago`, 'a moving head', remedy);
+      if (known !== null && known <= HEAD_STALE_MS)
+        return warn(`last block ${Math.round(known / 1000)} s ago`, 'a moving head', remedy);
+      return fail(
+        known === null ? `head stays at ${before}` : `last block ${Math.round(known / 1000)} s ago`,
+        'a moving head',
+        remedy,
+      );
     },
   },
   {
@@ -78,7 +94,9 @@ export const PROBES: readonly Probe[] = [
       const value = `${Math.floor(free / 1024 ** 2)} MiB free`;
       const threshold = `at least ${DISK_FAIL_BYTES / 1024 ** 2} MiB`;
       if (free < DISK_FAIL_BYTES) return fail(value, threshold, `make room on the disk of ${dataDir}`);
-      return free < DISK_WARN_BYTES ? warn(value, threshold, `make room on the disk of ${dataDir}`) : pass(value, threshold);
+      return free < DISK_WARN_BYTES
+        ? warn(value, threshold, `make room on the disk of ${dataDir}`)
+        : pass(value, threshold);
     },
   },
   {
@@ -88,21 +106,31 @@ export const PROBES: readonly Probe[] = [
       const free = freemem();
       const value = `${Math.floor(free / 1024 ** 2)} MiB free`;
       const threshold = `at least ${Math.ceil((2 * holdBytesMax) / 1024 ** 2)} MiB`;
-      return free >= 2 * holdBytesMax ? pass(value, threshold) : warn(value, threshold, 'lower writes.holdBytesMax or free memory');
+      return free >= 2 * holdBytesMax
+        ? pass(value, threshold)
+        : warn(value, threshold, 'lower writes.holdBytesMax or free memory');
     },
   },
   {
     id: 'clock',
     title: 'Our clock and the nodes agree',
     async run({ world }, ports, signal) {
-      const skews = await Promise.all([clockSkew('old', world(), ports, signal), clockSkew('new', world(), ports, signal)]);
+      const skews = await Promise.all([
+        clockSkew('old', world(), ports, signal),
+        clockSkew('new', world(), ports, signal),
+      ]);
       const known = skews.filter(skew => skew !== null);
-      if (known.length === 0) return warn('unknown', `at most ${CLOCK_WARN_MS} ms`, 'no node told the age of its last block');
+      if (known.length === 0)
+        return warn('unknown', `at most ${CLOCK_WARN_MS} ms`, 'no node told the age of its last block');
       const most = Math.max(...known.map(Math.abs));
       const value = `${Math.round(most)} ms`;
       return most <= CLOCK_WARN_MS
         ? pass(value, `at most ${CLOCK_WARN_MS} ms`)
-        : warn(value, `at most ${CLOCK_WARN_MS} ms`, 'run a time service on all machines: records and receipts carry these times');
+        : warn(
+            value,
+            `at most ${CLOCK_WARN_MS} ms`,
+            'run a time service on all machines: records and receipts carry these times',
+          );
     },
   },
   {
@@ -110,7 +138,9 @@ export const PROBES: readonly Probe[] = [
     title: 'The nodes of each network run one version',
     async run({ world }) {
       const now = world();
-      const value = (['old', 'new'] as const).map(network => `${network} ${versionsOf(network, now).join(' and ') || 'unknown'}`).join(', ');
+      const value = (['old', 'new'] as const)
+        .map(network => `${network} ${versionsOf(network, now).join(' and ') || 'unknown'}`)
+        .join(', ');
       const isMixed = (['old', 'new'] as const).some(network => versionsOf(network, now).length > 1);
       return isMixed ? warn(value, 'one each', 'finish the rolling upgrade first') : pass(value, 'one each');
     },
@@ -130,8 +160,10 @@ export const PROBES: readonly Probe[] = [
     async run({ state }) {
       const { phase, last, postponed } = state();
       if (postponed !== null) return fail(`postponed by ${postponed.by}`, 'none', 'resume first');
-      if (phase === 'aborting') return fail(`${last?.attempt ?? 'an attempt'} has just been aborted`, 'none', 'wait for the end of the pause');
-      if (last?.result === 'aborted') return warn(`${last.attempt} was aborted: ${last.reason}`, 'none', 'make sure that its cause is gone');
+      if (phase === 'aborting')
+        return fail(`${last?.attempt ?? 'an attempt'} has just been aborted`, 'none', 'wait for the end of the pause');
+      if (last?.result === 'aborted')
+        return warn(`${last.attempt} was aborted: ${last.reason}`, 'none', 'make sure that its cause is gone');
       return pass(last === null ? 'no earlier attempt' : `${last.attempt} ${last.result}`, 'none');
     },
   },
@@ -145,12 +177,22 @@ const versionsOf = (network: NetworkName, world: World): readonly string[] => [
  * How far a node's clock is ahead of ours, ms: the node tells its last block's time and how old it finds it. Null when it
  * has no block yet or does not answer.
  */
-async function clockSkew(network: NetworkName, world: World, { nodes, clock, logger }: ControlPorts, signal: AbortSignal): Promise<number | null> {
+async function clockSkew(
+  network: NetworkName,
+  world: World,
+  { nodes, clock, logger }: ControlPorts,
+  signal: AbortSignal,
+): Promise<number | null> {
   const node = upNodes(world[network])[0];
   if (node === undefined) return null;
   try {
     const before = clock.now();
-    const health = await nodes.call<{ block_time?: number; block_age?: number }>({ network, name: node.name }, 'user.health', {}, { timeoutMs: CALL_MS, signal });
+    const health = await nodes.call<{ block_time?: number; block_age?: number }>(
+      { network, name: node.name },
+      'user.health',
+      {},
+      { timeoutMs: CALL_MS, signal },
+    );
     const { block_time: time, block_age: age } = health;
     if (time === undefined || age === undefined || time <= 0) return null;
     return time + age - (before + clock.now()) / 2;

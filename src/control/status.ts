@@ -1,4 +1,13 @@
-import { applyEntry, attemptOf, initialState, intentOf, type CommandName, type Entry, type State, type WakeName } from '../cutover/index.js';
+import {
+  applyEntry,
+  attemptOf,
+  initialState,
+  intentOf,
+  type CommandName,
+  type Entry,
+  type State,
+  type WakeName,
+} from '../cutover/index.js';
 import { assertNever, type CutoverStatus, type Epoch, type NetworkName, type Phase } from '../model/index.js';
 import { missingGates, type ConditionSettings } from './conditions.js';
 import { appliedHeight, type World } from './world.js';
@@ -22,7 +31,8 @@ export interface StatusContext {
 
 export function statusOf(state: State, context: StatusContext): ControlStatus {
   const { writes } = intentOf(state);
-  const isOpen = state.phase === 'standby' || state.phase === 'syncing' || state.phase === 'ready' || state.phase === 'aborting';
+  const isOpen =
+    state.phase === 'standby' || state.phase === 'syncing' || state.phase === 'ready' || state.phase === 'aborting';
   const deadline = nextDeadline(context);
   return {
     phase: state.phase,
@@ -104,7 +114,9 @@ export interface AuditEntry {
 }
 
 /** Who asked for what: read from the journal, so that it cannot differ from what was done. */
-export function auditOf(records: readonly { readonly sequence: number; readonly at: number; readonly kind: string; readonly data: unknown }[]): readonly AuditEntry[] {
+export function auditOf(
+  records: readonly { readonly sequence: number; readonly at: number; readonly kind: string; readonly data: unknown }[],
+): readonly AuditEntry[] {
   const audit: AuditEntry[] = [];
   let state: State = initialState;
   for (const record of records) {
@@ -127,4 +139,3 @@ export function auditOf(records: readonly { readonly sequence: number; readonly 
   }
   return audit;
 }
-

@@ -21,7 +21,9 @@ export interface World {
 }
 
 /** Reads the world; remembers only when heads moved. */
-export function createWorldReader(ports: Pick<ControlPorts, 'clock' | 'nodes' | 'replication' | 'ledger' | 'proxy'>): () => World {
+export function createWorldReader(
+  ports: Pick<ControlPorts, 'clock' | 'nodes' | 'replication' | 'ledger' | 'proxy'>,
+): () => World {
   const { clock, nodes, replication, ledger, proxy } = ports;
   const heads = new Map<NetworkName, { height: Height; movedAt: number | null }>();
 
@@ -53,14 +55,17 @@ export function createWorldReader(ports: Pick<ControlPorts, 'clock' | 'nodes' | 
   };
 }
 
-export const upNodes = (view: NetworkView | null): readonly NodeView[] => view?.nodes.filter(node => node.state === 'up') ?? [];
+export const upNodes = (view: NetworkView | null): readonly NodeView[] =>
+  view?.nodes.filter(node => node.state === 'up') ?? [];
 
 /**
  * Nodes whose word on the migration counts: on the right chain and answering. A halted network's nodes may look behind or
  * unhealthy and still tell the truth about their status (reference 6.4).
  */
 const witnesses = (view: NetworkView | null): readonly NodeView[] =>
-  view?.nodes.filter(node => node.migration !== null && (node.state === 'up' || node.state === 'lagging' || node.state === 'syncing')) ?? [];
+  view?.nodes.filter(
+    node => node.migration !== null && (node.state === 'up' || node.state === 'lagging' || node.state === 'syncing'),
+  ) ?? [];
 
 /** The network's own migration status as its most advanced node tells it. */
 export function migrationOf(view: NetworkView | null): MigrationView | null {
@@ -93,9 +98,13 @@ export function appliedHeight(world: Pick<World, 'old' | 'new' | 'replication' |
 }
 
 /** A new node that takes writes and shows the given old height. */
-export const showsHeight = (world: Pick<World, 'old' | 'new' | 'replication' | 'watermark'>, height: Height): boolean => {
+export const showsHeight = (
+  world: Pick<World, 'old' | 'new' | 'replication' | 'watermark'>,
+  height: Height,
+): boolean => {
   const end = oldEnd(world);
   return upNodes(world.new).some(
-    node => (world.watermark.perNode[node.name] ?? -1) >= height || (end !== null && end >= height && hasFinished(node)),
+    node =>
+      (world.watermark.perNode[node.name] ?? -1) >= height || (end !== null && end >= height && hasFinished(node)),
   );
 };

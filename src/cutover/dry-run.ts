@@ -18,7 +18,11 @@ export interface PlannedStep {
  * The steps that `start` or `rehearse` would take from `state`, by the same transitions, with every effect answered well and
  * none of them run.
  */
-export function dryRun(state: State, kind: 'start' | 'rehearse', by: { at: number; actor: string; reason: string }): readonly PlannedStep[] | Rejected {
+export function dryRun(
+  state: State,
+  kind: 'start' | 'rehearse',
+  by: { at: number; actor: string; reason: string },
+): readonly PlannedStep[] | Rejected {
   let result = transition(state, { kind, ...by });
   if (isRejected(result)) return result;
   const steps: PlannedStep[] = [];
@@ -50,7 +54,9 @@ function describe(effect: Effect): string {
     case 'await-settled':
       return 'wait until every write sent to the old network is mined, rejected or dead; this fixes the drain height';
     case 'expedite':
-      return effect.height === null ? 'replicate at the usual pace' : 'offer the new nodes everything up to the drain height at once';
+      return effect.height === null
+        ? 'replicate at the usual pace'
+        : 'offer the new nodes everything up to the drain height at once';
     case 'await-applied':
       return 'wait until the new network shows the drain height';
     case 'final-check':

@@ -1,7 +1,19 @@
 import type { Epoch, Height } from '../model/index.js';
 
 /** Deadlines, each with a budget of its own (budgets.ts). The first five belong to the step they are asked in. */
-export const WAKE_NAMES = ['arm', 'quiet', 'settle', 'catch-up', 'check', 'hold', 'attempt', 'cool-down', 'open', 'halt', 'retry'] as const;
+export const WAKE_NAMES = [
+  'arm',
+  'quiet',
+  'settle',
+  'catch-up',
+  'check',
+  'hold',
+  'attempt',
+  'cool-down',
+  'open',
+  'halt',
+  'retry',
+] as const;
 export type WakeName = (typeof WAKE_NAMES)[number];
 
 /**

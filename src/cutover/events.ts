@@ -49,7 +49,12 @@ export type Answer =
   | ({ readonly kind: 'writes-settled'; readonly open: number; readonly drainHeight: Height } & ForAttempt)
   | ({ readonly kind: 'reached'; readonly applied: Height } & ForAttempt)
   /** The last look: facts read again, and whatever speaks against the commit. */
-  | ({ readonly kind: 'checked'; readonly open: number; readonly applied: Height; readonly problems: readonly string[] } & ForAttempt)
+  | ({
+      readonly kind: 'checked';
+      readonly open: number;
+      readonly applied: Height;
+      readonly problems: readonly string[];
+    } & ForAttempt)
   /** The intent of `epoch` is what every request sees. */
   | ({ readonly kind: 'adopted'; readonly epoch: Epoch } & ForAttempt)
   /** A node of the new network takes writes. */

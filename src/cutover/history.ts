@@ -36,7 +36,8 @@ export function tell(stories: readonly AttemptStory[], from: State, to: State, a
   const before = attemptOf(from);
   let next = stories;
   // Whatever comes after an attempt ends its last step.
-  if (before !== null && before.id !== attempt?.id) next = update(next, before.id, story => ({ ...story, steps: close(story.steps, at) }));
+  if (before !== null && before.id !== attempt?.id)
+    next = update(next, before.id, story => ({ ...story, steps: close(story.steps, at) }));
   if (attempt !== null) {
     if (!next.some(story => story.id === attempt.id)) next = [...next.slice(1 - STORIES_MAX), begun(attempt)];
     next = update(next, attempt.id, story => withStep(story, to, at));
@@ -49,7 +50,10 @@ const withStep = (story: AttemptStory, to: State, at: number): AttemptStory => (
   ...story,
   ...('drainHeight' in to ? { drainHeight: to.drainHeight } : {}),
   ...('decision' in to ? { drainHeight: to.decision.drainHeight, applied: to.decision.applied } : {}),
-  steps: to.phase === story.steps.at(-1)?.phase ? story.steps : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
+  steps:
+    to.phase === story.steps.at(-1)?.phase
+      ? story.steps
+      : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
 });
 
 const begun = (attempt: Attempt): AttemptStory => ({
@@ -78,5 +82,8 @@ const ended = (story: AttemptStory, { result, reason, at, holdMs }: Outcome): At
 const close = (steps: readonly StepStory[], at: number): readonly StepStory[] =>
   steps.map(step => (step.ms === null ? { ...step, ms: Math.max(0, at - step.at) } : step));
 
-const update = (stories: readonly AttemptStory[], id: string, change: (story: AttemptStory) => AttemptStory): readonly AttemptStory[] =>
-  stories.map(story => (story.id === id ? change(story) : story));
+const update = (
+  stories: readonly AttemptStory[],
+  id: string,
+  change: (story: AttemptStory) => AttemptStory,
+): readonly AttemptStory[] => stories.map(story => (story.id === id ? change(story) : story));

@@ -18,7 +18,11 @@ interface RoutedIntent {
 }
 
 /** Pure function of the state; nothing else in the program decides where writes go. */
-export const intentOf = (state: State): SwitchIntent => ({ epoch: state.epoch, phase: state.phase, ...routedIntentOf(state) });
+export const intentOf = (state: State): SwitchIntent => ({
+  epoch: state.epoch,
+  phase: state.phase,
+  ...routedIntentOf(state),
+});
 
 /** Whether two states treat requests differently, which is what an epoch counts (I5). */
 export function isSameRouting(left: State, right: State): boolean {
@@ -31,7 +35,10 @@ const OLD: RoutedIntent = { writes: { kind: 'send', network: 'old' }, affine: 'o
 const HELD: RoutedIntent = { ...OLD, writes: { kind: 'hold', network: 'old' } };
 const NEW: RoutedIntent = { writes: { kind: 'send', network: 'new' }, affine: 'new', reads: 'new', committed: true };
 
-const halted = (retryAfterMs: number): RoutedIntent => ({ ...OLD, writes: { kind: 'refuse', reason: 'halted', retryAfterMs } });
+const halted = (retryAfterMs: number): RoutedIntent => ({
+  ...OLD,
+  writes: { kind: 'refuse', reason: 'halted', retryAfterMs },
+});
 
 function routedIntentOf(state: State): RoutedIntent {
   switch (state.phase) {

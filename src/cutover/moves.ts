@@ -44,7 +44,10 @@ export type RejectionCode =
 export type Transition = Moved | Rejected;
 
 /** What a phase adds to `Common`. */
-export type Draft = { [P in Phase]: Pick<StateIn<P>, 'phase'> & Omit<StateIn<P>, 'epoch' | 'seq' | 'since' | 'attempts' | 'postponed' | 'last'> }[Phase];
+export type Draft = {
+  [P in Phase]: Pick<StateIn<P>, 'phase'> &
+    Omit<StateIn<P>, 'epoch' | 'seq' | 'since' | 'attempts' | 'postponed' | 'last'>;
+}[Phase];
 
 interface Change {
   readonly at: number;
@@ -85,9 +88,18 @@ const NO_EXPEDITE: EffectBody = { kind: 'expedite', height: null };
 
 // ── an attempt ──
 
-export function arm(from: StateIn<'ready'>, kind: 'switch' | 'rehearsal', by: { at: number; actor: string; reason: string }): Transition {
+export function arm(
+  from: StateIn<'ready'>,
+  kind: 'switch' | 'rehearsal',
+  by: { at: number; actor: string; reason: string },
+): Transition {
   if (from.postponed !== null) {
-    return { rejected: { code: 'postponed', message: `postponed by ${from.postponed.by}: ${from.postponed.reason}; resume first` } };
+    return {
+      rejected: {
+        code: 'postponed',
+        message: `postponed by ${from.postponed.by}: ${from.postponed.reason}; resume first`,
+      },
+    };
   }
   const attempt: Attempt = {
     id: `${kind}-${from.attempts + 1}`,
@@ -97,41 +109,61 @@ export function arm(from: StateIn<'ready'>, kind: 'switch' | 'rehearsal', by: { 
     at: by.at,
     heldAt: null,
   };
-  return move(from, { phase: 'armed', attempt }, {
-    at: by.at,
-    begins: true,
-    effects: [wake('attempt'), wake('arm'), { kind: 'run-preflight' }],
-  });
+  return move(
+    from,
+    { phase: 'armed', attempt },
+    {
+      at: by.at,
+      begins: true,
+      effects: [wake('attempt'), wake('arm'), { kind: 'run-preflight' }],
+    },
+  );
 }
 
 export const hold = (from: Armed, at: number): Moved =>
-  move(from, { phase: 'holding', attempt: { ...from.attempt, heldAt: at } }, {
-    at,
-    effects: [wake('hold'), wake('quiet'), { kind: 'await-quiet' }],
-  });
+  move(
+    from,
+    { phase: 'holding', attempt: { ...from.attempt, heldAt: at } },
+    {
+      at,
+      effects: [wake('hold'), wake('quiet'), { kind: 'await-quiet' }],
+    },
+  );
 
 export const drain = (from: Holding, at: number): Moved =>
-  move(from, { phase: 'draining', attempt: from.attempt, drainHeight: null }, {
-    at,
-    effects: [wake('settle'), { kind: 'await-settled' }],
-  });
+  move(
+    from,
+    { phase: 'draining', attempt: from.attempt, drainHeight: null },
+    {
+      at,
+      effects: [wake('settle'), { kind: 'await-settled' }],
+    },
+  );
 
 /** Only now is the height known that the new network must show: nothing can be added to the old one by us (I2). */
 export const fixDrainHeight = (from: Draining, drainHeight: Height, at: number): Moved =>
-  move(from, { phase: 'draining', attempt: from.attempt, drainHeight }, {
-    at,
-    effects: [
-      { kind: 'expedite', height: drainHeight },
-      wake('catch-up'),
-      { kind: 'await-applied', height: drainHeight },
-    ],
-  });
+  move(
+    from,
+    { phase: 'draining', attempt: from.attempt, drainHeight },
+    {
+      at,
+      effects: [
+        { kind: 'expedite', height: drainHeight },
+        wake('catch-up'),
+        { kind: 'await-applied', height: drainHeight },
+      ],
+    },
+  );
 
 export const verify = (from: Draining & { drainHeight: Height }, at: number): Moved =>
-  move(from, { phase: 'verifying', attempt: from.attempt, drainHeight: from.drainHeight }, {
-    at,
-    effects: [wake('check'), { kind: 'final-check', height: from.drainHeight }],
-  });
+  move(
+    from,
+    { phase: 'verifying', attempt: from.attempt, drainHeight: from.drainHeight },
+    {
+      at,
+      effects: [wake('check'), { kind: 'final-check', height: from.drainHeight }],
+    },
+  );
 
 /** The one decision (I4): the record of this move, once durable, is the switch. */
 export function commit(from: Verifying | AtHalt, facts: { drainHeight: Height; applied: Height; at: number }): Moved {
@@ -144,7 +176,11 @@ export function commit(from: Verifying | AtHalt, facts: { drainHeight: Height; a
     at: facts.at,
     holdMs: heldFor(attempt, facts.at),
   };
-  return move(from, { phase: 'committed', decision: { attempt, ...facts } }, { at: facts.at, last, effects: committedEffects });
+  return move(
+    from,
+    { phase: 'committed', decision: { attempt, ...facts } },
+    { at: facts.at, last, effects: committedEffects },
+  );
 }
 
 export const committedEffects: readonly EffectBody[] = [NO_EXPEDITE, wake('open'), { kind: 'await-adopted' }];
@@ -166,17 +202,25 @@ export function release(
   from: Armed | Holding | Draining | Verifying,
   at: number,
   reason: string,
-  options: { readonly result?: 'aborted' | 'rehearsed'; readonly postponed?: State['postponed']; readonly epochGap?: number } = {},
+  options: {
+    readonly result?: 'aborted' | 'rehearsed';
+    readonly postponed?: State['postponed'];
+    readonly epochGap?: number;
+  } = {},
 ): Moved {
   const { attempt } = from;
   const last = endOf(attempt, options.result ?? 'aborted', reason, at);
-  return move(from, { phase: 'aborting', attempt }, {
-    at,
-    last,
-    ...(options.postponed === undefined ? {} : { postponed: options.postponed }),
-    ...(options.epochGap === undefined ? {} : { epochGap: options.epochGap }),
-    effects: [NO_EXPEDITE, wake('cool-down')],
-  });
+  return move(
+    from,
+    { phase: 'aborting', attempt },
+    {
+      at,
+      last,
+      ...(options.postponed === undefined ? {} : { postponed: options.postponed }),
+      ...(options.epochGap === undefined ? {} : { epochGap: options.epochGap }),
+      effects: [NO_EXPEDITE, wake('cool-down')],
+    },
+  );
 }
 
 export const endOf = (attempt: Attempt, result: Outcome['result'], reason: string, at: number): Outcome => ({
@@ -189,7 +233,8 @@ export const endOf = (attempt: Attempt, result: Outcome['result'], reason: strin
 });
 
 // A clock that was set back must not make a negative duration.
-const heldFor = (attempt: Attempt, at: number): number | null => (attempt.heldAt === null ? null : Math.max(0, at - attempt.heldAt));
+const heldFor = (attempt: Attempt, at: number): number | null =>
+  attempt.heldAt === null ? null : Math.max(0, at - attempt.heldAt);
 
 // ── End came first ──
 
@@ -200,7 +245,10 @@ export interface HaltFacts {
 }
 
 /** From any undecided state: nothing can be given back to a network that takes nothing, so the same steps run towards End. */
-export function halt(from: Exclude<State, { phase: 'committed' | 'opening' | 'switched' | 'settled' | 'at-halt' }>, facts: HaltFacts): Moved {
+export function halt(
+  from: Exclude<State, { phase: 'committed' | 'opening' | 'switched' | 'settled' | 'at-halt' }>,
+  facts: HaltFacts,
+): Moved {
   const attempt: Attempt = {
     id: `halt-${from.attempts + 1}`,
     kind: 'halt',
@@ -210,19 +258,28 @@ export function halt(from: Exclude<State, { phase: 'committed' | 'opening' | 'sw
     heldAt: facts.at,
   };
   const running = isAttempting(from) ? from.attempt : null;
-  return move(from, { phase: 'at-halt', attempt, endHeight: facts.endHeight, step: 'quiet', retryAfterMs: facts.retryAfterMs }, {
-    at: facts.at,
-    begins: true,
-    ...(running === null ? {} : { last: endOf(running, 'overtaken', `the old network reached End (${facts.endHeight}) during it`, facts.at) }),
-    effects: haltEffects('quiet', facts.endHeight),
-  });
+  return move(
+    from,
+    { phase: 'at-halt', attempt, endHeight: facts.endHeight, step: 'quiet', retryAfterMs: facts.retryAfterMs },
+    {
+      at: facts.at,
+      begins: true,
+      ...(running === null
+        ? {}
+        : {
+            last: endOf(running, 'overtaken', `the old network reached End (${facts.endHeight}) during it`, facts.at),
+          }),
+      effects: haltEffects('quiet', facts.endHeight),
+    },
+  );
 }
 
 export const haltStep = (from: AtHalt, step: AtHalt['step'], at: number): Moved =>
   move(from, { ...haltDraft(from), step }, { at, effects: haltEffects(step, from.endHeight) });
 
 /** The check found something that may pass (a node is down): look again after a pause; nobody's write is waiting inside. */
-export const pauseHalt = (from: AtHalt, at: number): Moved => move(from, haltDraft(from), { at, effects: [wake('retry')] });
+export const pauseHalt = (from: AtHalt, at: number): Moved =>
+  move(from, haltDraft(from), { at, effects: [wake('retry')] });
 
 export const alarmHalt = (from: AtHalt, at: number): Moved =>
   move(from, haltDraft(from), {
@@ -257,22 +314,32 @@ export function haltEffects(step: AtHalt['step'], endHeight: Height): readonly E
 // ── standing ──
 
 export const block = (from: State, at: number, reason: string, halted: Blocked['halted'], last?: Outcome): Moved =>
-  move(from, { phase: 'blocked', reason, halted }, {
-    at,
-    ...(last === undefined ? {} : { last }),
-    effects: [NO_EXPEDITE, { kind: 'alarm', text: `blocked: ${reason}` }],
-  });
+  move(
+    from,
+    { phase: 'blocked', reason, halted },
+    {
+      at,
+      ...(last === undefined ? {} : { last }),
+      effects: [NO_EXPEDITE, { kind: 'alarm', text: `blocked: ${reason}` }],
+    },
+  );
 
 export const unblock = (from: Blocked, at: number): Moved =>
-  from.halted === null
-    ? move(from, { phase: 'syncing', missing: [] }, { at })
-    : halt(from, { at, ...from.halted });
+  from.halted === null ? move(from, { phase: 'syncing', missing: [] }, { at }) : halt(from, { at, ...from.halted });
 
 export const setPostponed = (from: State, postponed: State['postponed'], at: number): Moved =>
   move(from, draftOf(from), { at, postponed });
 
 function draftOf(state: State): Draft {
-  const { epoch: _epoch, seq: _seq, since: _since, attempts: _attempts, postponed: _postponed, last: _last, ...draft } = state;
+  const {
+    epoch: _epoch,
+    seq: _seq,
+    since: _since,
+    attempts: _attempts,
+    postponed: _postponed,
+    last: _last,
+    ...draft
+  } = state;
   return draft;
 }
 

@@ -6,16 +6,30 @@ import { isRejected, transition } from './transition.js';
 /** What the loop writes to the journal, before anything acts on it. */
 export type Entry =
   /** An event that changed the state, with the marks of the state it led to. */
-  | { readonly kind: 'event'; readonly data: { readonly event: MachineEvent; readonly phase: Phase; readonly epoch: Epoch; readonly seq: number } }
+  | {
+      readonly kind: 'event';
+      readonly data: {
+        readonly event: MachineEvent;
+        readonly phase: Phase;
+        readonly epoch: Epoch;
+        readonly seq: number;
+      };
+    }
   /**
    * The state itself: after a failed flush the machine gave the writes back without a record, so that the events in the
    * journal alone no longer lead here.
    */
   | { readonly kind: 'reset'; readonly data: { readonly state: State; readonly reason: string } }
   /** A command that was rejected; part of the audit only. */
-  | { readonly kind: 'refused'; readonly data: { readonly command: Command; readonly code: string; readonly phase: Phase } };
+  | {
+      readonly kind: 'refused';
+      readonly data: { readonly command: Command; readonly code: string; readonly phase: Phase };
+    };
 
-export const eventEntry = (event: MachineEvent, { phase, epoch, seq }: State): Entry => ({ kind: 'event', data: { event, phase, epoch, seq } });
+export const eventEntry = (event: MachineEvent, { phase, epoch, seq }: State): Entry => ({
+  kind: 'event',
+  data: { event, phase, epoch, seq },
+});
 
 /**
  * State after one more entry of a journal. Errors: `journal_rules` (integrity) when the entry does not lead where it led when
@@ -35,7 +49,10 @@ export function applyEntry(state: State, entry: Entry): State {
       if (isRejected(result)) throw differs(seq, `${entry.data.event.kind} is rejected in ${state.phase}`);
       const next = result.state;
       if (next.phase !== phase || next.epoch !== epoch || next.seq !== seq) {
-        throw differs(seq, `${entry.data.event.kind} in ${state.phase} leads to ${next.phase} (epoch ${next.epoch}), recorded was ${phase} (epoch ${epoch})`);
+        throw differs(
+          seq,
+          `${entry.data.event.kind} in ${state.phase} leads to ${next.phase} (epoch ${next.epoch}), recorded was ${phase} (epoch ${epoch})`,
+        );
       }
       return next;
     }

@@ -154,7 +154,8 @@ const COMMITTED: ReadonlySet<Phase> = new Set(['committed', 'opening', 'switched
 const ATTEMPT: ReadonlySet<Phase> = new Set(['armed', 'holding', 'draining', 'verifying']);
 
 /** Decided: only forward from here (I4). */
-export const isCommitted = (state: State): state is Committed | Opening | Switched | Settled => COMMITTED.has(state.phase);
+export const isCommitted = (state: State): state is Committed | Opening | Switched | Settled =>
+  COMMITTED.has(state.phase);
 
 /** An attempt that may still be aborted. */
 export const isAttempting = (state: State): state is Armed | Holding | Draining | Verifying => ATTEMPT.has(state.phase);

@@ -52,20 +52,27 @@ type Attempting = Armed | Holding | Draining | Verifying;
 const running = no('attempt_running', 'an attempt is running; wait for its end or abort it');
 const committed = no('already_committed', 'the switch is decided and only goes forward');
 const tooLate = no('too_late', 'writes are held already; use abort');
-const automatic = no('halted', 'the old network has reached End: the switch happens by itself as soon as the new network has everything');
+const automatic = no(
+  'halted',
+  'the old network has reached End: the switch happens by itself as soon as the new network has everything',
+);
 const idle = no('nothing_to_abort', 'no attempt is running');
 const early = no('not_ready', 'the migration has not begun, or its replication does not run yet');
 const notPostponed = no('not_postponed', 'nothing is postponed');
 
-const postpone = (state: State, { actor, reason, at }: EventOf<'postpone'>): Moved => setPostponed(state, { by: actor, reason, at }, at);
-const resume = (state: State, { at }: EventOf<'resume'>): Transition => (state.postponed === null ? notPostponed() : setPostponed(state, null, at));
+const postpone = (state: State, { actor, reason, at }: EventOf<'postpone'>): Moved =>
+  setPostponed(state, { by: actor, reason, at }, at);
+const resume = (state: State, { at }: EventOf<'resume'>): Transition =>
+  state.postponed === null ? notPostponed() : setPostponed(state, null, at);
 const abort = (state: Attempting, { at, actor, reason }: EventOf<'abort'>): Moved =>
   release(state, at, reason === '' ? `aborted by ${actor}` : `aborted by ${actor}: ${reason}`);
 const doubt = (state: Attempting, { at, reason }: EventOf<'doubted'>): Moved => release(state, at, reason);
-const fail = (state: Attempting, event: EventOf<'failed'>): Moved => (isMine(state, event) ? release(state, event.at, event.reason) : stay(state));
+const fail = (state: Attempting, event: EventOf<'failed'>): Moved =>
+  isMine(state, event) ? release(state, event.at, event.reason) : stay(state);
 const crash = (state: Attempting, { at }: EventOf<'restarted'>): Moved =>
   release(state, at, `the gateway ended while the attempt was ${state.phase}`, { epochGap: RESTART_EPOCH_GAP });
-const unjournalled = (state: Attempting, { at, reason }: EventOf<'journal-failed'>): Moved => release(state, at, `the journal failed: ${reason}`);
+const unjournalled = (state: Attempting, { at, reason }: EventOf<'journal-failed'>): Moved =>
+  release(state, at, `the journal failed: ${reason}`);
 const rest = (state: State, { at }: EventOf<'restarted'>): Moved => again(state, at, [], RESTART_EPOCH_GAP);
 
 const isMine = (state: { readonly attempt: { readonly id: string } }, event: { readonly attempt: string }): boolean =>
@@ -98,7 +105,8 @@ function limit(state: Attempting, event: EventOf<'deadline'>): Moved {
   const text = LIMITS[state.phase][event.name];
   if (text === undefined || !isMine(state, event)) return stay(state);
   // The limit for settling is met once the drain height is fixed.
-  if (state.phase === 'draining' && event.name === (state.drainHeight === null ? 'catch-up' : 'settle')) return stay(state);
+  if (state.phase === 'draining' && event.name === (state.drainHeight === null ? 'catch-up' : 'settle'))
+    return stay(state);
   return release(state, event.at, text);
 }
 
@@ -179,7 +187,8 @@ const TABLE: Table = {
     failed: stay,
     deadline: stay,
     // What was true before the restart has to be seen again.
-    restarted: (state, { at }) => move(state, { phase: 'syncing', missing: ['seen'] }, { at, epochGap: RESTART_EPOCH_GAP }),
+    restarted: (state, { at }) =>
+      move(state, { phase: 'syncing', missing: ['seen'] }, { at, epochGap: RESTART_EPOCH_GAP }),
     'journal-failed': stay,
   },
 
@@ -229,7 +238,8 @@ const TABLE: Table = {
     cleared: stay,
     finished: stay,
     'preflight-done': stay,
-    quiet: (state, event) => (isMine(state, event) && event.epoch === state.epoch ? drain(state, event.at) : stay(state)),
+    quiet: (state, event) =>
+      isMine(state, event) && event.epoch === state.epoch ? drain(state, event.at) : stay(state),
     'writes-settled': stay,
     reached: stay,
     checked: stay,
@@ -257,7 +267,9 @@ const TABLE: Table = {
     'preflight-done': stay,
     quiet: stay,
     'writes-settled': (state, event) =>
-      isMine(state, event) && state.drainHeight === null && event.open === 0 ? fixDrainHeight(state, event.drainHeight, event.at) : stay(state),
+      isMine(state, event) && state.drainHeight === null && event.open === 0
+        ? fixDrainHeight(state, event.drainHeight, event.at)
+        : stay(state),
     reached: (state, event) => {
       const { drainHeight } = state;
       const isThere = isMine(state, event) && drainHeight !== null && event.applied >= drainHeight;
@@ -293,7 +305,8 @@ const TABLE: Table = {
       if (!isMine(state, event)) return stay(state);
       const against = objections(event, state.drainHeight);
       if (against.length > 0) return release(state, event.at, `the final check failed: ${against.join('; ')}`);
-      if (state.attempt.kind === 'rehearsal') return release(state, event.at, 'rehearsed: a switch would have been decided now', { result: 'rehearsed' });
+      if (state.attempt.kind === 'rehearsal')
+        return release(state, event.at, 'rehearsed: a switch would have been decided now', { result: 'rehearsed' });
       return commit(state, { drainHeight: state.drainHeight, applied: event.applied, at: event.at });
     },
     adopted: stay,
@@ -328,7 +341,8 @@ const TABLE: Table = {
         : stay(state),
     opened: stay,
     failed: (state, event) => (isOurs(state, event) ? alarmOpening(state, event.at) : stay(state)),
-    deadline: (state, event) => (isOurs(state, event) && event.name === 'open' ? alarmOpening(state, event.at) : stay(state)),
+    deadline: (state, event) =>
+      isOurs(state, event) && event.name === 'open' ? alarmOpening(state, event.at) : stay(state),
     restarted: (state, { at }) => again(state, at, committedEffects, RESTART_EPOCH_GAP),
     'journal-failed': stay,
   },
@@ -353,9 +367,12 @@ const TABLE: Table = {
     checked: stay,
     adopted: stay,
     opened: (state, event) =>
-      isOurs(state, event) ? move(state, { phase: 'switched', decision: state.decision }, { at: event.at }) : stay(state),
+      isOurs(state, event)
+        ? move(state, { phase: 'switched', decision: state.decision }, { at: event.at })
+        : stay(state),
     failed: (state, event) => (isOurs(state, event) ? alarmOpening(state, event.at) : stay(state)),
-    deadline: (state, event) => (isOurs(state, event) && event.name === 'open' ? alarmOpening(state, event.at) : stay(state)),
+    deadline: (state, event) =>
+      isOurs(state, event) && event.name === 'open' ? alarmOpening(state, event.at) : stay(state),
     restarted: (state, { at }) => again(state, at, openingEffects, RESTART_EPOCH_GAP),
     'journal-failed': stay,
   },
@@ -438,7 +455,16 @@ const TABLE: Table = {
       isMine(state, event) && event.name === 'cool-down'
         ? move(state, { phase: 'syncing', missing: ['seen'] }, { at: event.at })
         : stay(state),
-    restarted: (state, { at }) => again(state, at, [{ kind: 'expedite', height: null }, { kind: 'wake', name: 'cool-down' }], RESTART_EPOCH_GAP),
+    restarted: (state, { at }) =>
+      again(
+        state,
+        at,
+        [
+          { kind: 'expedite', height: null },
+          { kind: 'wake', name: 'cool-down' },
+        ],
+        RESTART_EPOCH_GAP,
+      ),
     'journal-failed': stay,
   },
 
@@ -464,11 +490,17 @@ const TABLE: Table = {
     finished: stay,
     'preflight-done': stay,
     quiet: (state, event) =>
-      isMine(state, event) && event.epoch === state.epoch && state.step === 'quiet' ? haltStep(state, 'settle', event.at) : stay(state),
+      isMine(state, event) && event.epoch === state.epoch && state.step === 'quiet'
+        ? haltStep(state, 'settle', event.at)
+        : stay(state),
     'writes-settled': (state, event) =>
-      isMine(state, event) && state.step === 'settle' && event.open === 0 ? haltStep(state, 'catch-up', event.at) : stay(state),
+      isMine(state, event) && state.step === 'settle' && event.open === 0
+        ? haltStep(state, 'catch-up', event.at)
+        : stay(state),
     reached: (state, event) =>
-      isMine(state, event) && state.step === 'catch-up' && event.applied >= state.endHeight ? haltStep(state, 'check', event.at) : stay(state),
+      isMine(state, event) && state.step === 'catch-up' && event.applied >= state.endHeight
+        ? haltStep(state, 'check', event.at)
+        : stay(state),
     checked: (state, event) => checkedAtHalt(state, event),
     adopted: stay,
     opened: stay,
@@ -482,7 +514,13 @@ const TABLE: Table = {
     restarted: (state, { at }) =>
       move(
         state,
-        { phase: 'at-halt', attempt: state.attempt, endHeight: state.endHeight, step: 'quiet', retryAfterMs: state.retryAfterMs },
+        {
+          phase: 'at-halt',
+          attempt: state.attempt,
+          endHeight: state.endHeight,
+          step: 'quiet',
+          retryAfterMs: state.retryAfterMs,
+        },
         { at, effects: haltEffects('quiet', state.endHeight), epochGap: RESTART_EPOCH_GAP },
       ),
     'journal-failed': stay,
@@ -517,7 +555,8 @@ const TABLE: Table = {
 };
 
 function notReady(state: StateIn<'syncing'>): Rejected {
-  const missing = state.missing.length === 0 ? 'the new network is still catching up' : `missing: ${state.missing.join(', ')}`;
+  const missing =
+    state.missing.length === 0 ? 'the new network is still catching up' : `missing: ${state.missing.join(', ')}`;
   return { rejected: { code: 'not_ready', message: `not ready: ${missing}` } };
 }
 
@@ -530,7 +569,9 @@ function objections(event: EventOf<'checked'>, drainHeight: number): readonly st
   return [
     ...event.problems,
     ...(event.open > 0 ? [`${event.open} writes to the old network are not settled`] : []),
-    ...(event.applied < drainHeight ? [`the new network shows old height ${event.applied}, ${drainHeight} is needed`] : []),
+    ...(event.applied < drainHeight
+      ? [`the new network shows old height ${event.applied}, ${drainHeight} is needed`]
+      : []),
   ];
 }
 

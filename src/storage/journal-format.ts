@@ -80,14 +80,16 @@ export function decodeJournal(bytes: Buffer): JournalContent | null {
     if (end < 0) return { id: header[2]!, records, chain, goodLength: offset, lastOffset };
     const line = bytes.subarray(offset, end);
     // A power cut may persist the end of the one write that was under way and not its beginning, which then reads as zeros.
-    if (end + 1 === bytes.length && line.includes(0)) return { id: header[2]!, records, chain, goodLength: offset, lastOffset };
+    if (end + 1 === bytes.length && line.includes(0))
+      return { id: header[2]!, records, chain, goodLength: offset, lastOffset };
     const json = line.subarray(CHAIN_LENGTH + 1);
     const stated = line.toString('latin1', 0, CHAIN_LENGTH);
     if (line[CHAIN_LENGTH] !== 0x20 || stated !== sha256(chain, json)) {
       throw damaged(records.length + 1, offset, 'its checksum does not match');
     }
     const record = JSON.parse(json.toString('utf8')) as JournalRecord;
-    if (record.sequence !== records.length + 1) throw damaged(records.length + 1, offset, `it is numbered ${record.sequence}`);
+    if (record.sequence !== records.length + 1)
+      throw damaged(records.length + 1, offset, `it is numbered ${record.sequence}`);
     records.push(record);
     chain = stated;
     lastOffset = offset;

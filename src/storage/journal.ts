@@ -80,7 +80,8 @@ export async function openJournal(options: JournalOptions, ports: JournalPorts):
       if (bytes!.length > length) await file.truncate(length);
       // After a failed flush the kernel may show bytes that the disk has not got. The last record is therefore written once
       // more before anything is decided from it; the ones before it were flushed before it was begun.
-      if (length > content.lastOffset) await file.write(bytes!.subarray(content.lastOffset, length), content.lastOffset);
+      if (length > content.lastOffset)
+        await file.write(bytes!.subarray(content.lastOffset, length), content.lastOffset);
     }
     await sync();
     if (fsync) await syncFolder(folder);
@@ -202,7 +203,8 @@ function createJournal(core: Core): Journal {
     tornBytes: core.tornBytes,
     records: () => records,
     append({ kind, data }) {
-      if (closed !== null) return Promise.reject(new GatewayError('journal_closed', 'invariant', 'the journal is closed'));
+      if (closed !== null)
+        return Promise.reject(new GatewayError('journal_closed', 'invariant', 'the journal is closed'));
       return new Promise((resolve, reject) => {
         waiting.push({ kind, data, resolve, reject });
         running ??= run();
@@ -285,14 +287,21 @@ async function lock(path: string): Promise<() => Promise<void>> {
     }
     await unlink(path).catch(() => undefined);
   }
-  throw new GatewayError('journal_in_use', 'config', `could not take the lock ${path}: several gateways are starting at once`);
+  throw new GatewayError(
+    'journal_in_use',
+    'config',
+    `could not take the lock ${path}: several gateways are starting at once`,
+  );
 }
 
 async function startOf(pid: number): Promise<string> {
   const stat = await readIfThere(`/proc/${pid}/stat`).catch(() => null);
   if (stat === null) return '-';
   // The name in the second field may contain spaces and brackets; counting begins after its last bracket.
-  const fields = stat.toString().slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = stat
+    .toString()
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ');
   // A killed process whose parent has not fetched its end yet runs nothing any more.
   return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '-');
 }
