@@ -5,6 +5,7 @@
  * versions and recovery after a kill. Does not own what the bytes mean: records come and go as plain data, and each edge
  * that stores something states what it needs in its own ports.ts.
  */
+export * from './archive.js';
 export * from './journal.js';
 export * from './ledger-format.js';
 export * from './ledger.js';
