@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Height } from '../model/index.js';
 import { createNotifier, waitFor, type Clock, type Timer } from '../platform/index.js';
+import { CodecError } from '../protocol/index.js';
 import { integrityError, isIntegrity, reasonOf } from './errors.js';
 import { decide, type PlanDecision, type PlanRecord, type Terms } from './plan.js';
 import type { ArchivePort } from './ports.js';
@@ -150,8 +151,9 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
       await write(terms, decision);
       return true;
     } catch (error) {
+      if (closed) return false;
       // A full disk passes by itself; anything that is wrong with the data needs a person.
-      if (isIntegrity(error)) stopped = reasonOf(error);
+      if (isIntegrity(error) || error instanceof CodecError) stopped = reasonOf(error);
       else {
         waiting = reasonOf(error);
         timer = clock.after(RETRY_MS, drive);

@@ -1,6 +1,6 @@
-import { statfs } from 'node:fs/promises';
-import { mkdir } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { mkdir, statfs } from 'node:fs/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { GatewayError, type Height } from '../model/index.js';
 
@@ -123,7 +123,13 @@ export function createChangesetArchive(options: ChangesetArchiveOptions): Change
       const closing = root;
       root = null;
       stores = null;
-      await closing?.close();
+      if (closing === null) return;
+      // Writes under way end first. The turn after them lets the shared read transaction reset itself: lmdb does that on a timer,
+      // which would otherwise find the environment closed.
+      await closing.committed;
+      await setImmediate();
+      await setTimeout(2);
+      await closing.close();
     },
 
     first: () => first,
