@@ -11,7 +11,7 @@ export interface AdmissionPorts {
   readonly state: StateView;
   view(): ChainView;
   isKnownInChain(hash: string): boolean;
-  isResolutionOpen(id: string): { readonly type: string } | undefined;
+  readonly isResolutionOpen: (id: string) => { readonly type: string } | undefined;
   syncing(): boolean;
   mempoolFull(): boolean;
 }

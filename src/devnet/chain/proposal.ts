@@ -10,7 +10,7 @@ export interface ProposalContext {
   /** Last nonce of the leader's account in the state. */
   readonly leaderNonce: bigint;
   /** Resolutions that are open or over: their bodies are not proposed again. */
-  isKnown(id: string): boolean;
+  readonly isKnown: (id: string) => boolean;
 }
 
 /** A transaction that ends the process when the block is put together. */

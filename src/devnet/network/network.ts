@@ -54,7 +54,7 @@ export interface NetworkCore {
   readonly changesets: ReturnType<typeof createChangesetRecords>;
   /** From this height on another node leads; all nodes are told, as `replace-leader` does. */
   replaceLeader(index: number, height: number): void;
-  subscribe(listener: () => void): () => void;
+  readonly subscribe: (listener: () => void) => () => void;
   /** Null on an old network, and on a new one until that node has its genesis. */
   listener(node: DevNode): Listener | null;
   /** Engine of the first node: for exports. */

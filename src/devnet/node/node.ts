@@ -26,7 +26,7 @@ export interface NodePorts {
   store(): BlockStore;
   /** The state this node reads. */
   state(): StateView;
-  isResolutionOpen(id: string): { readonly type: string } | undefined;
+  readonly isResolutionOpen: (id: string) => { readonly type: string } | undefined;
   gossip(from: DevNode, tx: ChainTx): void;
   /** Something may allow or need a block. */
   wake(): void;
@@ -40,7 +40,7 @@ export interface NodePorts {
   /** Builds the methods this node answers. */
   methods(node: DevNode): ReadonlyMap<string, RpcMethod>;
   health(node: DevNode, service: string | null): { status: number; json: string } | undefined;
-  spec(): string;
+  readonly spec: () => string;
   log(node: DevNode, line: string): void;
 }
 

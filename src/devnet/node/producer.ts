@@ -60,24 +60,20 @@ export function createProducer(ports: ProducerPorts): Producer {
   function begin(leader: DevNode, now: number): Promise<boolean> {
     disarm();
     lastAt = now;
-    turn = ports
-      .make(leader)
-      .then(
-        made => {
-          if (!made) lastAt = -Infinity;
-          return made;
-        },
-        (error: unknown) => {
-          ports.failed(error);
-          return false;
-        },
-      )
-      .then(made => {
-        turn = null;
-        if (made) wake();
-        return made;
-      });
-    return turn;
+    void (turn = oneTurn(leader));
+  }
+
+  async function oneTurn(leader: DevNode): Promise<void> {
+    let made = false;
+    try {
+      made = await ports.make(leader);
+    } catch (error) {
+      ports.failed(error);
+    }
+    turn = null;
+    // Nothing was made: what was missing wakes us when it is there, and nothing has to be waited for then.
+    if (made) wake();
+    else lastAt = -Infinity;
   }
 
   function arm(at: number): void {

@@ -132,7 +132,7 @@ export function userMethods(context: MethodContext): Record<string, RpcMethod> {
     if (options.privateMode) {
       throw new RpcError(-1007, 'query is prohibited when authenticated calls are enforced (private mode)');
     }
-    const values: NamedValues = Object.entries((given ?? {}) as object).map(([name, json]) => ({
+    const values: NamedValues = Object.entries(given ?? {}).map(([name, json]) => ({
       name,
       value: parameterOf(json),
     }));

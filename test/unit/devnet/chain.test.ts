@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { blockHash, decodeBlock, merkleRoot, validatorSetHash } from '../../../src/protocol/index.js';
-import { broadcast, fakeDevnet, K2, putTx, QUICK, rpc } from './support.js';
+import { broadcast, fakeDevnet, K2, putTx, QUICK, result } from './support.js';
+
+interface RawBlock {
+  readonly raw_block: string;
+  readonly commit_info: { readonly app_hash: string; readonly votes: readonly unknown[] };
+}
 
 describe('a devnet network', () => {
   let devnet: ReturnType<typeof fakeDevnet>;
@@ -13,15 +18,13 @@ describe('a devnet network', () => {
     const tx = putTx(K2, 'c1', 1, 'a', '1');
     const sent = await broadcast(network.urls[1]!, tx, 1);
     expect(sent.json).toEqual({ jsonrpc: '2.0', id: 7, result: { tx_hash: tx.hash, result: { code: 0, gas: 0 } } });
-    const { height } = (await rpc(network.urls[1]!, 'user.tx_query', { tx_hash: tx.hash })).json.result;
+    const { height } = await result<{ height: number }>(network.urls[1]!, 'user.tx_query', { tx_hash: tx.hash });
     await network.waitForHeight(height);
     for (const url of network.urls) {
-      expect((await rpc(url, 'chain.tx', { hash: tx.hash })).json.result.height).toBe(height);
-      expect((await rpc(url, 'user.query', { query: 'select * from kv' })).json.result.values).toEqual([['a', '1']]);
-      const account = await rpc(url, 'user.account', {
-        id: { identifier: Buffer.from(K2.sender).toString('hex'), key_type: 'secp256k1' },
-      });
-      expect(account.json.result.nonce).toBe(1);
+      expect(await result(url, 'chain.tx', { hash: tx.hash })).toMatchObject({ height, index: 0 });
+      expect(await result(url, 'user.query', { query: 'select * from kv' })).toMatchObject({ values: [['a', '1']] });
+      const id = { identifier: Buffer.from(K2.sender).toString('hex'), key_type: 'secp256k1' };
+      expect(await result(url, 'user.account', { id })).toEqual({ id, balance: '0', nonce: 1 });
     }
   });
 
@@ -33,15 +36,15 @@ describe('a devnet network', () => {
     await network.waitForHeight(3);
     let previous = { hash: '0'.repeat(64), appHash: '0'.repeat(64) };
     for (const { height, hash, appHash, txs } of network.blocks(1, 3)) {
-      const { result } = (await rpc(network.urls[2]!, 'chain.block', { height, raw: true })).json;
-      const block = decodeBlock(Buffer.from(result.raw_block, 'base64'));
+      const answer = await result<RawBlock>(network.urls[2]!, 'chain.block', { height, raw: true });
+      const block = decodeBlock(Buffer.from(answer.raw_block, 'base64'));
       expect(blockHash(block)).toBe(hash);
       expect(block.header.prevHash).toBe(previous.hash);
       expect(block.header.prevAppHash).toBe(previous.appHash);
       expect(block.header.valsHash).toBe(validatorSetHash(3));
       expect(block.header.merkleRoot).toBe(merkleRoot(txs.map(tx => tx.hash)));
-      expect(result.commit_info.app_hash).toBe(appHash);
-      expect(result.commit_info.votes).toHaveLength(2);
+      expect(answer.commit_info.app_hash).toBe(appHash);
+      expect(answer.commit_info.votes).toHaveLength(2);
       previous = { hash, appHash };
     }
   });

@@ -43,8 +43,12 @@ export interface RpcAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly json: any;
+  readonly json: Json;
+}
+
+/** Parsed JSON whose members may be walked without asking; a wrong path fails the test that walks it. */
+export interface Json {
+  readonly [member: string]: Json;
 }
 
 export async function rpc(url: string, method: string, params: unknown = {}): Promise<RpcAnswer> {
@@ -54,13 +58,20 @@ export async function rpc(url: string, method: string, params: unknown = {}): Pr
 export async function post(url: string, body: string): Promise<RpcAnswer> {
   const response = await fetch(`${url}/rpc/v1`, { method: 'POST', body });
   const text = await response.text();
-  let json: unknown;
+  let json = {} as Json;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(text) as Json;
   } catch {
-    json = null;
+    // Not every answer is JSON; the test looks at `text` then.
   }
   return { status: response.status, headers: response.headers, text, json };
+}
+
+/** `result` of a call as the caller knows it. Throws when the answer is an error. */
+export async function result<T>(url: string, method: string, params: unknown = {}): Promise<T> {
+  const answer = await rpc(url, method, params);
+  if (answer.json['result'] === undefined) throw new Error(`${method}: ${answer.status} ${answer.text}`);
+  return answer.json['result'] as unknown as T;
 }
 
 /** `put(k, v)` of the fake engine, signed. */
