@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { OpenAPIHono, createRoute, type RouteConfig } from '@hono/zod-openapi';
+import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -35,11 +35,7 @@ const BODY_BYTES_MAX = 64 * 1024;
 
 /** The whole admin API as a function from request to response; listening is admin.ts. */
 export function createApp({ token, metricsOpen, version }: AppOptions, ports: AdminPorts): OpenAPIHono<Env> {
-  const app = new OpenAPIHono<Env>({
-    defaultHook: result => {
-      if (!result.success) throw new ProblemError('bad_request', z.prettifyError(result.error));
-    },
-  });
+  const app = new OpenAPIHono<Env>();
   const { logger } = ports;
   const needsToken = (path: string): boolean =>
     path.startsWith('/v1/') || path === '/v1' || (path === '/metrics' && !metricsOpen);
@@ -99,36 +95,39 @@ function addProbes(app: OpenAPIHono<Env>, ports: AdminPorts, version: string): v
   );
 }
 
+interface AnyRoute {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodObject;
+  readonly response: z.ZodType;
+}
+
 function addRoute<N extends RouteName>(
   app: OpenAPIHono<Env>,
   name: N,
   handlers: Handlers,
   { logger }: AdminPorts,
 ): void {
-  const route: RouteConfig & { readonly response: z.ZodType } = toRouteConfig(name);
-  app.openapi(createRoute(route), async c => {
+  const route: AnyRoute = routes[name];
+  app.openAPIRegistry.registerPath(describe(name, route));
+  app.on(route.method, route.path.replace(/\{(\w+)\}/g, ':$1'), async c => {
     const handler = handlers[name];
-    if (!handler)
-      return answerProblem(new ProblemError('not_available', `${routes[name].summary}: not in this gateway`).problem);
+    if (!handler) throw new ProblemError('not_available', `${route.summary}: not in this gateway`);
     const actor = actorOf(c);
-    const valid = (part: 'param' | 'query' | 'json'): unknown => c.req.valid(part as never);
-    const { params, query, body } = routes[name] as { params?: unknown; query?: unknown; body?: unknown };
     const input = {
-      params: params && valid('param'),
-      query: query && valid('query'),
-      body: body && valid('json'),
+      params: route.params && parse(route.params, c.req.param()),
+      query: route.query && parse(route.query, c.req.query()),
+      body: route.body && parse(route.body, await jsonOf(c)),
     } as RouteInput<N>;
-    const output: unknown = await handler(input, actor);
+    const output: unknown = await handler(input, actor, c.req.raw.signal);
     const refused = output instanceof Refusal ? output.problem : null;
     if (route.method === 'post') {
+      const { name: by, address } = actor;
       logger.info(
-        {
-          audit: name,
-          actor: actor.name,
-          address: actor.address,
-          input: { ...input.params, ...input.body },
-          refused: refused?.code ?? null,
-        },
+        { audit: name, by, address, input: { ...input.params, ...input.body }, refused: refused?.code ?? null },
         'command',
       );
     }
@@ -136,32 +135,38 @@ function addRoute<N extends RouteName>(
   });
 }
 
-function toRouteConfig(name: RouteName): RouteConfig & { response: z.ZodType } {
-  const route: {
-    method: 'get' | 'post';
-    path: string;
-    summary: string;
-    params?: z.ZodObject;
-    query?: z.ZodObject;
-    body?: z.ZodObject;
-    response: z.ZodType;
-  } = routes[name];
+function describe(name: string, { method, path, summary, params, query, body, response }: AnyRoute): RouteConfig {
   return {
     operationId: name,
-    method: route.method,
-    path: route.path,
-    summary: route.summary,
+    method,
+    path,
+    summary,
     request: {
-      ...(route.params && { params: route.params }),
-      ...(route.query && { query: route.query }),
-      ...(route.body && { body: { content: { 'application/json': { schema: route.body } }, required: true } }),
+      ...(params && { params }),
+      ...(query && { query }),
+      ...(body && { body: { content: { 'application/json': { schema: body } } } }),
     },
     responses: {
-      200: { description: 'Done', content: { 'application/json': { schema: route.response } } },
+      200: { description: 'Done', content: { 'application/json': { schema: response } } },
       default: problemResponse,
     },
-    response: route.response,
   };
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new ProblemError('bad_request', z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+/** No body means no wishes. */
+async function jsonOf(c: Context<Env>): Promise<unknown> {
+  const text = await c.req.text();
+  try {
+    return text.trim() === '' ? {} : (JSON.parse(text) as unknown);
+  } catch {
+    throw new ProblemError('bad_request', 'the body is not valid JSON');
+  }
 }
 
 const problemResponse = { description: 'Problem', content: { 'application/problem+json': { schema: problemSchema } } };
@@ -173,7 +178,7 @@ function addVerify(app: OpenAPIHono<Env>, { verify, logger }: AdminPorts): void 
     method: 'post',
     path: verifyRoute.path,
     summary: "Compare both networks' tables",
-    request: { body: { content: { 'application/json': { schema: verifyRoute.body } }, required: true } },
+    request: { body: { content: { 'application/json': { schema: verifyRoute.body } } } },
     responses: {
       200: {
         description: 'Progress lines, then the report',
@@ -184,8 +189,7 @@ function addVerify(app: OpenAPIHono<Env>, { verify, logger }: AdminPorts): void 
   });
   app.post(verifyRoute.path, async c => {
     if (!verify) throw new ProblemError('not_available', 'verification: not in this gateway');
-    const what = verifyRoute.body.safeParse(await c.req.json().catch(() => null));
-    if (!what.success) throw new ProblemError('bad_request', z.prettifyError(what.error));
+    const what = parse(verifyRoute.body, await jsonOf(c));
     const stop = new AbortController();
     const lines = new ReadableStream<Uint8Array>({
       async start(stream) {
@@ -196,7 +200,7 @@ function addVerify(app: OpenAPIHono<Env>, { verify, logger }: AdminPorts): void 
         try {
           line({
             kind: 'report',
-            report: await verify(what.data, progress => line({ kind: 'progress', ...progress }), stop.signal),
+            report: await verify(what, progress => line({ kind: 'progress', ...progress }), stop.signal),
           });
         } catch (error) {
           if (isOurMistake(error)) logger.error({ err: error }, 'verification failed');

@@ -93,21 +93,26 @@ export const gatewayStatus = z
 /** Does not compile when the route and model/status.ts say different things. */
 export const statusIsModel: z.ZodType<GatewayStatus> = gatewayStatus;
 
+const verdict = z.enum(['pass', 'warn', 'fail']);
+
 export const preflightCheck = z
   .looseObject({
     id: z.string().describe('Stable name of the check.'),
-    verdict: z.enum(['pass', 'warn', 'fail', 'skip']),
-    value: z.string().nullable().describe('What was found.'),
-    threshold: z.string().nullable().describe('What would pass.'),
-    remedy: z.string().nullable().describe('What to do; null when it passed.'),
+    title: z.string(),
+    verdict,
+    value: z.string().describe('What was found.'),
+    threshold: z.string().describe('What would pass.'),
+    remedy: z.string().describe('What to do; empty when it passed.'),
+    ms: z.number(),
   })
   .meta({ id: 'PreflightCheck' });
 
 export const preflightReport = z
   .looseObject({
-    ok: z.boolean().describe('No check failed.'),
+    verdict: verdict.describe('The worst of all checks.'),
+    at: isoTime,
+    ms: z.number(),
     checks: z.array(preflightCheck),
-    durationMs: z.number(),
   })
   .meta({ id: 'PreflightReport' });
 
@@ -116,7 +121,7 @@ export type CutoverCommandName = (typeof cutoverCommands)[number];
 
 const commandBody = z
   .strictObject({
-    dryRun: z.boolean().default(false).describe('Say the steps and change nothing.'),
+    dryRun: z.boolean().default(false).describe('Start and rehearse: say the steps and change nothing.'),
     reason: z.string().max(500).default('').describe('Why, for the audit.'),
     newChainId: z
       .string()
@@ -128,29 +133,45 @@ const commandBody = z
 
 export const commandResult = z
   .looseObject({
-    dryRun: z.boolean(),
     phase: z.enum(PHASES).describe('Phase after the command.'),
     epoch: z.int(),
-    attempt: z.string().nullable(),
-    message: z.string(),
-    steps: z.array(z.string()).describe('What will be done, in order; with dryRun what would be done.'),
+    attempt: z.string().nullable().describe('The attempt that this command began or is about.'),
+    steps: z
+      .array(z.looseObject({ phase: z.enum(PHASES), writes: z.string(), work: z.array(z.string()) }))
+      .optional()
+      .describe('With dryRun: what would be done, in order.'),
   })
   .meta({ id: 'CommandResult' });
 
-export const attemptReport = z
+export const attemptStory = z
   .looseObject({
-    attempt: z.string(),
-    kind: z.string().describe('switch, rehearsal or halt.'),
+    id: z.string(),
+    kind: z.enum(['switch', 'rehearsal', 'halt']),
     by: z.string(),
     reason: z.string(),
     startedAt: isoTime,
     endedAt: isoTime.nullable(),
-    outcome: z.string().describe('running, switched, rehearsed, aborted or overtaken.'),
-    explanation: z.string().nullable(),
-    holdMs: z.number().nullable(),
+    result: z.enum(['switched', 'rehearsed', 'aborted', 'overtaken']).nullable().describe('Null while it runs.'),
+    outcome: z.string().nullable().describe('In words: what went wrong, or what was done.'),
+    drainHeight: height.nullable(),
+    applied: height.nullable().describe('Watermark at the decision.'),
+    holdMs: z.number().nullable().describe('From the hold to the decision or the release.'),
     steps: z.array(z.looseObject({ phase: z.enum(PHASES), at: isoTime, ms: z.number().nullable() })),
   })
   .meta({ id: 'Attempt' });
+
+export const auditEntry = z
+  .looseObject({
+    sequence: z.int(),
+    at: isoTime,
+    command: z.string(),
+    actor: z.string(),
+    reason: z.string(),
+    before: z.enum(PHASES),
+    after: z.enum(PHASES),
+    refused: z.string().nullable().describe('Code of the refusal; null when the command was taken.'),
+  })
+  .meta({ id: 'AuditEntry' });
 
 export const changesetView = z
   .looseObject({
@@ -317,7 +338,13 @@ export const routes = {
     method: 'get',
     path: '/v1/cutover/history',
     summary: 'Every attempt with its steps',
-    response: z.looseObject({ attempts: z.array(attemptReport) }),
+    response: z.looseObject({ attempts: z.array(attemptStory) }),
+  }),
+  audit: route({
+    method: 'get',
+    path: '/v1/cutover/audit',
+    summary: 'Every command, taken or refused',
+    response: z.looseObject({ entries: z.array(auditEntry) }),
   }),
   replicationStatus: route({
     method: 'get',
@@ -425,7 +452,8 @@ export type PreflightReport = Known<z.output<typeof preflightReport>>;
 export type PreflightCheck = Known<z.output<typeof preflightCheck>>;
 export type CommandBody = Known<z.output<typeof commandBody>>;
 export type CommandResult = Known<z.output<typeof commandResult>>;
-export type AttemptReport = Known<z.output<typeof attemptReport>>;
+export type AttemptStory = Known<z.output<typeof attemptStory>>;
+export type AuditEntry = Known<z.output<typeof auditEntry>>;
 export type ChangesetView = Known<z.output<typeof changesetView>>;
 export type RepairView = Known<z.output<typeof repairView>>;
 export type RelayUrl = Known<z.output<typeof relayUrl>>;

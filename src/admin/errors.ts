@@ -1,4 +1,3 @@
-import { HTTPException } from 'hono/http-exception';
 import { GatewayError, type ErrorFamily } from '../model/index.js';
 import type { Problem } from './contract.js';
 
@@ -42,9 +41,6 @@ const FAMILY_STATUS: Record<ErrorFamily, number> = {
 /** Any thrown value as a problem. What is not one of ours is our mistake: its text stays in the log. */
 export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof ProblemError) return thrown.problem;
-  // hono's own word for a body that is no JSON.
-  if (thrown instanceof HTTPException && thrown.status < 500)
-    return new ProblemError('bad_request', thrown.message).problem;
   if (thrown instanceof GatewayError && thrown.family !== 'invariant') {
     return {
       type: 'about:blank',

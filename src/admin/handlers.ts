@@ -1,6 +1,7 @@
 import { NETWORK_NAMES, type NodeRef } from '../model/index.js';
 import {
   cutoverCommands,
+  type AttemptStory,
   type CommandBody,
   type CutoverCommandName,
   type Problem,
@@ -9,7 +10,7 @@ import {
   type RouteOutput,
 } from './contract.js';
 import { ProblemError, refusedCommand } from './errors.js';
-import type { Actor, AdminPorts } from './ports.js';
+import type { Actor, AdminPorts, AttemptRecord } from './ports.js';
 
 /** A problem is an ordinary answer of a handler where the request was right and the moment wrong. */
 export class Refusal {
@@ -19,19 +20,34 @@ export class Refusal {
 type Handler<N extends RouteName> = (
   input: RouteInput<N>,
   actor: Actor,
+  /** Aborts when the caller hangs up. */
+  signal: AbortSignal,
 ) => RouteOutput<N> | Refusal | Promise<RouteOutput<N> | Refusal>;
 
 export type Handlers = { readonly [N in RouteName]?: Handler<N> };
 
 /** What each route does; a route without handler is a feature that this gateway does not have. */
 export function createHandlers(ports: AdminPorts): Handlers {
-  const { preflight, command, history, changeset, repairs, relayUrls, relayPlan, drainNode, resumeNode, tx, reload } =
-    ports;
+  const {
+    preflight,
+    command,
+    history,
+    audit,
+    changeset,
+    repairs,
+    relayUrls,
+    relayPlan,
+    drainNode,
+    resumeNode,
+    tx,
+    reload,
+  } = ports;
   return {
     status: () => ports.status(),
-    ...(preflight && { preflight: () => preflight() }),
+    ...(preflight && { preflight: (_: RouteInput<'preflight'>, __: Actor, signal: AbortSignal) => preflight(signal) }),
     ...(command && cutoverHandlers(ports, command)),
-    ...(history && { history: () => ({ attempts: history() }) }),
+    ...(history && { history: () => ({ attempts: history().map(toStory) }) }),
+    ...(audit && { audit: () => ({ entries: audit().map(entry => ({ ...entry, at: isoOf(entry.at) })) }) }),
     replicationStatus: () => ports.status().replication,
     ...(changeset && {
       changeset: async ({ params: { height } }: RouteInput<'changeset'>) =>
@@ -60,7 +76,7 @@ export function createHandlers(ports: AdminPorts): Handlers {
 }
 
 function cutoverHandlers(ports: AdminPorts, command: NonNullable<AdminPorts['command']>): Handlers {
-  const run = async (name: CutoverCommandName, body: CommandBody, actor: Actor) => {
+  const run = async (kind: CutoverCommandName, body: CommandBody, actor: Actor) => {
     const ours = ports.status().networks.new?.chainId ?? null;
     if (body.newChainId !== undefined && body.newChainId !== ours) {
       throw new ProblemError(
@@ -68,8 +84,16 @@ function cutoverHandlers(ports: AdminPorts, command: NonNullable<AdminPorts['com
         `the new network of this gateway is ${ours ?? 'not configured'}, not ${body.newChainId}`,
       );
     }
-    const outcome = await command(name, body, actor);
-    if (!outcome.accepted) return new Refusal(refusedCommand(outcome.code, outcome.reason));
+    if (body.dryRun && kind !== 'start' && kind !== 'rehearse') {
+      throw new ProblemError('bad_request', `${kind} has no dry run: it does one thing only`);
+    }
+    const outcome = await command({
+      kind,
+      actor: `${actor.name} (${actor.address})`,
+      reason: body.reason,
+      dryRun: body.dryRun,
+    });
+    if (!outcome.accepted) return new Refusal(refusedCommand(outcome.code, outcome.message));
     const { accepted: _, ...result } = outcome;
     return result;
   };
@@ -82,6 +106,15 @@ function changeNode(node: NodeRef, change: (node: NodeRef) => boolean | undefine
   const changed = change(node) ?? missing(`there is no node ${node.name} in network ${node.network}`);
   return { network: node.network, name: node.name, changed };
 }
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+const toStory = (record: AttemptRecord): AttemptStory => ({
+  ...record,
+  startedAt: isoOf(record.startedAt),
+  endedAt: record.endedAt === null ? null : isoOf(record.endedAt),
+  steps: record.steps.map(step => ({ ...step, at: isoOf(step.at) })),
+});
 
 function missing(detail: string): never {
   throw new ProblemError('not_found', detail);

@@ -10,5 +10,14 @@
 export { createAdmin, type Admin, type AdminOptions } from './admin.js';
 export { createApp } from './app.js';
 export { ProblemError } from './errors.js';
-export type { Actor, AdminPorts, CommandOutcome, Readiness, VerifyProgress } from './ports.js';
+export type {
+  Actor,
+  AdminPorts,
+  AttemptRecord,
+  AuditRecord,
+  CommandOutcome,
+  CommandRequest,
+  Readiness,
+  VerifyProgress,
+} from './ports.js';
 export { ensureToken } from './token.js';

@@ -2,9 +2,9 @@ import type { GatewayStatus, NodeRef } from '../model/index.js';
 import type { Clock } from '../platform/index.js';
 import type { Logger } from '../telemetry/index.js';
 import type {
-  AttemptReport,
+  AttemptStory,
+  AuditEntry,
   ChangesetView,
-  CommandBody,
   CommandResult,
   CutoverCommandName,
   Explanation,
@@ -26,10 +26,26 @@ export interface Actor {
   readonly address: string;
 }
 
+export interface CommandRequest {
+  readonly kind: CutoverCommandName;
+  /** `ann@ops-1 (127.0.0.1)`. */
+  readonly actor: string;
+  /** May be empty. */
+  readonly reason: string;
+  readonly dryRun: boolean;
+}
+
 export type CommandOutcome =
   | ({ readonly accepted: true } & CommandResult)
-  /** Refused by the machine: `code` is a stable word, `reason` says why in words. */
-  | { readonly accepted: false; readonly code: string; readonly reason: string };
+  /** Refused by the machine: `code` is a stable word, `message` says why. */
+  | { readonly accepted: false; readonly code: string; readonly message: string };
+
+/** Times as the journal has them: ms since the epoch. */
+type Timed<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: null extends T[P] ? number | null : number };
+export type AttemptRecord = Timed<Omit<AttemptStory, 'steps'>, 'startedAt' | 'endedAt'> & {
+  readonly steps: readonly Timed<AttemptStory['steps'][number], 'at'>[];
+};
+export type AuditRecord = Timed<AuditEntry, 'at'>;
 
 export interface VerifyProgress {
   readonly text: string;
@@ -59,9 +75,11 @@ export interface AdminPorts {
   /** Whether everything has been started once. */
   readonly started: () => boolean;
 
-  readonly preflight?: () => Promise<PreflightReport>;
-  readonly command?: (name: CutoverCommandName, body: CommandBody, actor: Actor) => Promise<CommandOutcome>;
-  readonly history?: () => readonly AttemptReport[];
+  readonly preflight?: (signal: AbortSignal) => Promise<PreflightReport>;
+  readonly command?: (request: CommandRequest) => Promise<CommandOutcome>;
+  /** Oldest first, as `audit`. */
+  readonly history?: () => readonly AttemptRecord[];
+  readonly audit?: () => readonly AuditRecord[];
 
   /** Undefined when the height is not archived. */
   readonly changeset?: (height: number) => Promise<ChangesetView | undefined>;

@@ -24,7 +24,7 @@ export interface LoadedConfig {
   /** The file that was read; null when there was none. */
   readonly file: string | null;
   /** Where the value at `path` came from. */
-  originOf(path: ConfigPath): Origin;
+  readonly originOf: (path: ConfigPath) => Origin;
   /** What works and is probably not meant. */
   readonly doubts: readonly (RuleFinding & { readonly origin: Origin })[];
 }
