@@ -1,12 +1,4 @@
-import type { Element, EncodedValue, QueryResult } from '../../protocol/index.js';
-
-/** Key type of an account, as on Kwil's wire. */
-export type KeyType = 'secp256k1' | 'ed25519';
-
-export interface AccountId {
-  readonly identifier: Uint8Array;
-  readonly keyType: KeyType;
-}
+import type { AccountId, Element, EncodedValue, KeyType, QueryResult } from '../../protocol/index.js';
 
 export interface Account extends AccountId {
   readonly balance: bigint;
