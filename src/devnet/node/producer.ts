@@ -54,16 +54,17 @@ export function createProducer(ports: ProducerPorts): Producer {
     const at = ports.hasWork(leader) ? due : emptyDue;
     if (at > now && Number.isFinite(at)) return arm(at);
     if (at > now) return;
-    begin(leader, now);
+    void begin(leader, now);
   }
 
   function begin(leader: DevNode, now: number): Promise<boolean> {
     disarm();
     lastAt = now;
-    void (turn = oneTurn(leader));
+    turn = oneTurn(leader);
+    return turn;
   }
 
-  async function oneTurn(leader: DevNode): Promise<void> {
+  async function oneTurn(leader: DevNode): Promise<boolean> {
     let made = false;
     try {
       made = await ports.make(leader);
@@ -74,6 +75,7 @@ export function createProducer(ports: ProducerPorts): Producer {
     // Nothing was made: what was missing wakes us when it is there, and nothing has to be waited for then.
     if (made) wake();
     else lastAt = -Infinity;
+    return made;
   }
 
   function arm(at: number): void {
