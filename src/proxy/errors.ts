@@ -63,9 +63,9 @@ export function errorOf(
 ): { code: number; message: string; data: Record<string, unknown> } {
   const info = REASONS[refusal.reason];
   const data: Record<string, unknown> = { reason: refusal.reason, executed: refusal.executed };
-  if (refusal.txHash != null) data['txHash'] = refusal.txHash;
+  if (typeof refusal.txHash === 'string') data['txHash'] = refusal.txHash;
   data['chainId'] = chainToSign(snapshot);
-  if (refusal.retryAfterMs != null) data['retryAfterMs'] = Math.ceil(refusal.retryAfterMs);
+  if (typeof refusal.retryAfterMs === 'number') data['retryAfterMs'] = Math.ceil(refusal.retryAfterMs);
   const code = refusal.code ?? info.code;
   if (code !== -201) return { code, message: refusal.message ?? info.message, data };
   const inner = refusal.reason === 'outcome_unknown' ? COMMIT_TIMEOUT : WRONG_CHAIN;

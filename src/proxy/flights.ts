@@ -47,7 +47,11 @@ export function createFlights(clock: Clock): Flights {
         for (const flight of older(epoch)) flight.abort.abort();
       });
       const options = { timeoutMs: QUIESCE_MAX_MS, clock, ...(signal === undefined ? {} : { signal }) };
-      const done = await waitFor(ended.subscribe, () => (older(epoch).length === 0 ? true : undefined), options);
+      const done = await waitFor(
+        listener => ended.subscribe(listener),
+        () => (older(epoch).length === 0 ? true : undefined),
+        options,
+      );
       cut.cancel();
       if (done !== true)
         throw signal?.reason instanceof Error

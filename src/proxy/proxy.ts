@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { GatewayError, messageOf, type Epoch, type TxHash } from '../model/index.js';
+import { GatewayError, messageOf, type Epoch, type NetworkName, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
+import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
 import { errorOf } from './errors.js';
 import { createFeed } from './feed.js';
@@ -54,10 +55,19 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const { nodes, ledger, clock, metrics } = ports;
   const logger = ports.logger.child({ component: 'proxy' });
   const limits: ProxyLimits = { ...DEFAULT_LIMITS, ...options.limits };
-  const shared = { nodes, ledger, clock, logger, metrics, snapshot: ports.snapshot, onSnapshot: ports.onSnapshot };
+  const shared = {
+    nodes,
+    ledger,
+    clock,
+    logger,
+    metrics,
+    snapshot: () => ports.snapshot(),
+    onSnapshot: (listener: () => void) => ports.onSnapshot(listener),
+  };
 
   const gate = createReadGate(limits, shared);
-  const lookup = createTxLookup(nodes, gate.candidates);
+  const candidates = (network: NetworkName): readonly NodeView[] => gate.candidates(network);
+  const lookup = createTxLookup(nodes, candidates);
   const calls = createCalls(limits, { ...shared, gate, memory: createMemory() });
   const writes = createWrites(
     { hold: options.writes, limits },
@@ -67,12 +77,12 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     ...shared,
     lookup,
     flights: writes.flights,
-    candidates: gate.candidates,
-    isRunning: writes.isRunning,
+    candidates,
+    isRunning: hash => writes.isRunning(hash),
   });
   const rpc = createRpc(limits, { calls, writes, clock, metrics });
   const tokens = createSessionTokens(ports.secret);
-  const feed = createFeed(ports.migrationValue);
+  const feed = createFeed(() => ports.migrationValue());
 
   const requestPrefix = randomBytes(5).toString('hex');
   const stops: (() => void)[] = [];

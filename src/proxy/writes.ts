@@ -181,7 +181,11 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
           await sleep(clock, REFUSED_PAUSE_MS);
           const left = patience - clock.monotonic();
           if (left > 0)
-            await waitFor(nodes.subscribe, () => (hasLife(network) ? true : undefined), { timeoutMs: left, clock });
+            await waitFor(
+              listener => nodes.subscribe(listener),
+              () => (hasLife(network) ? true : undefined),
+              { timeoutMs: left, clock },
+            );
           if (left <= 0) return refusedNoNode(broadcast, resend);
           tried.clear();
           if (ports.snapshot().intent.epoch !== flight.epoch) return 'unsent';
@@ -265,7 +269,10 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
       const left = until - clock.monotonic();
       if (left <= 0) break;
       const final = (): true | undefined => (ledger.get(broadcast.hash)?.state === 'mined' ? true : undefined);
-      await waitFor(ledger.subscribe, final, { timeoutMs: Math.min(left, LEARN_PAUSE_MS), clock });
+      await waitFor(listener => ledger.subscribe(listener), final, {
+        timeoutMs: Math.min(left, LEARN_PAUSE_MS),
+        clock,
+      });
     }
     // A node's own "timed out waiting" says the same in its own words.
     if (answer !== null && outcome.kind === 'error')

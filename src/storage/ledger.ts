@@ -62,6 +62,8 @@ export function createLedger(options: LedgerOptions): Ledger {
   const pending: Record<NetworkName, Map<TxHash, LedgerEntry>> = { old: new Map(), new: new Map() };
   const accepted: Record<NetworkName, { hash: TxHash; at: number } | null> = { old: null, new: null };
   const mined: Record<NetworkName, Height | null> = { old: null, new: null };
+  /** Final entries on their way to the disk, where the older state is still to be read. */
+  const settling = new Map<TxHash, LedgerEntry>();
   let openBytes = 0;
   let db: RootDatabase<Buffer, string> | null = null;
   let queue: Admission[] = [];
@@ -74,7 +76,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   };
 
   function get(hash: TxHash): LedgerEntry | undefined {
-    const open = pending.old.get(hash) ?? pending.new.get(hash);
+    const open = pending.old.get(hash) ?? pending.new.get(hash) ?? settling.get(hash);
     if (open !== undefined) return open;
     const bytes = db?.get(hash);
     return bytes === undefined ? undefined : decodeEntry(hash, bytes);
@@ -82,6 +84,7 @@ export function createLedger(options: LedgerOptions): Ledger {
 
   /** The one place that changes what memory holds. */
   function remember(entry: LedgerEntry): void {
+    settling.delete(entry.hash);
     const before = pending[entry.network].get(entry.hash);
     openBytes += (isFinal(entry.state) ? 0 : entry.tx.length) - (before?.tx.length ?? 0);
     if (isFinal(entry.state)) pending[entry.network].delete(entry.hash);
@@ -196,9 +199,15 @@ export function createLedger(options: LedgerOptions): Ledger {
       // A block is the last word; nothing else may take back a final outcome.
       if (before.state === 'mined' || (isFinal(before.state) && change.state !== 'mined')) return;
       const after: LedgerEntry = { ...before, ...change, tx: isFinal(change.state) ? NOTHING : before.tx };
+      const store = need();
       remember(after);
+      if (isFinal(after.state)) settling.set(hash, after);
       changes.notify();
-      await need().put(hash, encodeEntry(after));
+      try {
+        await store.put(hash, encodeEntry(after));
+      } finally {
+        if (settling.get(hash) === after) settling.delete(hash);
+      }
     },
 
     get,
