@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { EngineError, EngineHalt, ReplicationHalt } from './errors.js';
 import type { WorkerAnswer, WorkerFailure, WorkerRequest } from './messages.js';
@@ -29,12 +31,7 @@ class EngineThread implements Engine {
   private ended: Error | null = null;
 
   constructor(options: EngineOptions) {
-    const isSource = import.meta.url.endsWith('.ts');
-    this.worker = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
-      workerData: { templateFolder: options.templateFolder },
-      // a worker does not inherit the loader that runs us from source
-      ...(isSource ? { execArgv: ['--import', import.meta.resolve('tsx')] } : {}),
-    });
+    this.worker = startWorker({ templateFolder: options.templateFolder });
     this.ready = new Promise<void>((resolve, reject) => {
       this.pending.set(0, { resolve: () => resolve(), reject });
     });
@@ -123,6 +120,19 @@ class EngineThread implements Engine {
     await closed;
     clearTimeout(timer);
   }
+}
+
+/**
+ * The thread's entry, compiled or from source: a thread does not inherit the loader that runs us from source, so there a
+ * few lines of plain code put it in place first.
+ */
+function startWorker(workerData: { templateFolder: string }): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), { workerData });
+  // by way of require, because not every runner of source has import.meta.resolve; the module beside it is the one for import
+  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api')).href.replace(/\.cjs$/, '.mjs');
+  const entry = new URL('./worker.ts', import.meta.url).href;
+  const code = `import(${JSON.stringify(loader)}).then(({ register }) => { register(); return import(${JSON.stringify(entry)}); })`;
+  return new Worker(code, { eval: true, workerData, execArgv: [] });
 }
 
 /** Same for two nodes that execute the same block. Time and leader are part of it: actions can read them. */
