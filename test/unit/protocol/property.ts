@@ -5,17 +5,22 @@ export const SEED = Number(process.env['PROTOCOL_SEED'] ?? Math.floor(Math.rando
 
 /** Checks a property; a failure names the command that repeats it. */
 export function check<T>(arbitrary: fc.Arbitrary<T>, holds: (value: T) => void, numRuns = 500): void {
-  fc.assert(fc.property(arbitrary, holds), {
-    seed: SEED,
-    numRuns,
-    reporter: details => {
-      if (!details.failed) return;
-      const text = fc.defaultReportMessage(details) ?? 'property failed';
-      throw new Error(
-        `${text}\nrepeat with: PROTOCOL_SEED=${SEED} npx vitest run --config test/vitest.config.ts test/unit/protocol`,
-      );
+  fc.assert(
+    fc.property(arbitrary, value => {
+      holds(value);
+    }),
+    {
+      seed: SEED,
+      numRuns,
+      reporter: details => {
+        if (!details.failed) return;
+        const text = fc.defaultReportMessage(details) ?? 'property failed';
+        throw new Error(
+          `${text}\nrepeat with: PROTOCOL_SEED=${SEED} npx vitest run --config test/vitest.config.ts test/unit/protocol`,
+        );
+      },
     },
-  });
+  );
 }
 
 /** Small deterministic generator for tests that build many inputs by hand. */
