@@ -1,4 +1,4 @@
-import { sendNullItemsAsText } from './arrays.js';
+import { sendNullItemsAsText, tryEmptyArrays } from './arrays.js';
 import type { ElementRepair } from './repair.js';
 import { dropUpdatesWithoutChange, keepUnchangedLargeValues, padDeletes } from './rows.js';
 import { dropEmptySpends } from './spends.js';
@@ -44,6 +44,12 @@ export const REPAIRS = [
     reason: 'a null item in numeric[] or uuid[] would end the nodes of the new network',
     proof: 'the database reads the array literal as the same value',
     apply: sendNullItemsAsText,
+  },
+  {
+    name: 'empty-array',
+    reason: 'a row that holds an empty text[] would miss its updates and deletes',
+    proof: 'a key has one row, so at most one of the readings finds it',
+    apply: tryEmptyArrays,
   },
   {
     name: 'unknown-account',
