@@ -3,7 +3,7 @@ import type { NetworkParams } from '../protocol/index.js';
 import type { StoredBlock } from './chain/block-store.js';
 import { packSnapshot } from './chain/snapshot.js';
 import { createControlPort, type ControlPort } from './control-port.js';
-import type { Engine } from './engine/index.js';
+import { createEngine, type Engine } from './engine/index.js';
 import type { ActiveFault, FaultKind, FaultRequest } from './faults.js';
 import type { ListenerStep } from './migration/listener.js';
 import { createNetworkCore, type NetworkCore } from './network/network.js';
@@ -11,10 +11,13 @@ import { proposeMigration, sendAsValidator, type MigrationProposalOptions } from
 import { ownerIdentity, walletSigner } from './network/owner.js';
 import type { DevNode, NodeMode } from './node/node.js';
 import { resolveOptions, type NetworkOptions } from './options.js';
+import { templateFolder } from './template-folder.js';
 
 export interface DevnetOptions {
-  /** Makes the state machine of a network; the default is the PGlite engine. */
-  readonly createEngine: () => Promise<Engine>;
+  /** Makes the state machine of a network; default: the PGlite engine. */
+  readonly createEngine?: () => Promise<Engine>;
+  /** Where the default engine keeps its prepared empty cluster; default: the user's cache folder. */
+  readonly templateFolder?: string;
   readonly clock?: Clock;
   /** What nodes have to say: network, node, line. */
   readonly log?: (network: string, node: string, line: string) => void;
@@ -121,8 +124,10 @@ export interface NodeHandle {
 
 const WAIT_MS = 30_000;
 
-export function createDevnet(options: DevnetOptions): Devnet {
+export function createDevnet(options: DevnetOptions = {}): Devnet {
   const clock = options.clock ?? systemClock;
+  const folder = options.templateFolder ?? templateFolder();
+  const makeEngine = options.createEngine ?? (() => createEngine({ templateFolder: folder }));
   const log = options.log ?? ((): void => undefined);
   const networks = new Map<string, NetworkHandle>();
   let control: ControlPort | null = null;
@@ -132,7 +137,7 @@ export function createDevnet(options: DevnetOptions): Devnet {
       if (networks.has(networkOptions.name)) throw new Error(`there is a network ${networkOptions.name} already`);
       const core = createNetworkCore(resolveOptions(networkOptions), {
         clock,
-        createEngine: options.createEngine,
+        createEngine: makeEngine,
         log,
       });
       const handle = networkHandle(core, clock);

@@ -197,4 +197,3 @@ export function createNetworkCore(options: ResolvedOptions, ports: NetworkPorts)
   };
   return core;
 }
-

@@ -63,12 +63,13 @@ function successId(id: unknown): string {
 
 function goPrint(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
+  if (typeof value === 'string') return value;
   if (Array.isArray(value)) return `[${value.map(goPrint).join(' ')}]`;
   if (typeof value === 'object') {
     const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${members.map(([name, member]) => `${name}:${goPrint(member)}`).join(' ')}]`;
   }
-  return String(value as string | number | boolean);
+  return JSON.stringify(value);
 }
 
 /** `params` must be an object (named) or absent. */
