@@ -37,11 +37,14 @@ const STDIN_BYTES_MAX = 8 * 1024 * 1024;
 export async function readStdin(io: CliIo): Promise<Buffer> {
   const parts: Buffer[] = [];
   let bytes = 0;
+  const stop = (): void => void (io.stdin as Partial<NodeJS.ReadStream>).destroy?.(new Error('interrupted'));
+  io.signal.addEventListener('abort', stop, { once: true });
   for await (const part of io.stdin) {
     const buffer = Buffer.from(part);
     bytes += buffer.length;
     if (bytes > STDIN_BYTES_MAX) throw new RangeError(`standard input has more than ${STDIN_BYTES_MAX} bytes`);
     parts.push(buffer);
   }
+  io.signal.removeEventListener('abort', stop);
   return Buffer.concat(parts);
 }

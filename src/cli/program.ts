@@ -17,7 +17,6 @@ export function createProgram(context: CliContext): Command {
   const program = new Command('switchyard')
     .description('One stable URL in front of the old and the new Kwil network during a migration.')
     .version(`${programs.version} (${programs.commit})`, '-V, --version')
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
@@ -38,6 +37,7 @@ Results are on standard output, everything else on standard error.`,
   addCompletion(program, context);
   forEveryCommand(program, command => {
     command
+      .helpCommand(false)
       .exitOverride()
       .showHelpAfterError(`(switchyard ${pathOf(command)}--help says more)`)
       .configureOutput({

@@ -6,3 +6,4 @@
  */
 export * from './logger.js';
 export * from './metrics.js';
+export { prettyLine } from './pretty.js';

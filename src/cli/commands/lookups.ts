@@ -16,13 +16,7 @@ export function addLookups(program: Command, context: CliContext): void {
       'Says where a transaction is: network, height, result, or what is known about it. Exit code 2 when nobody knows it.',
     );
   examples(tx, 'switchyard tx 5f2b...').action(async (hash: string, options: CommonOptions) => {
-    if (!/^(0x)?[0-9a-fA-F]{64}$/.test(hash)) {
-      throw usage(
-        `${hash} is not a transaction hash: 64 hex digits are expected`,
-        'kwil-js prints the hash as base64 of them; see the README',
-      );
-    }
-    const view = await clientOf(options, context).call('tx', { params: { hash } });
+    const view = await clientOf(options, context).call('tx', { params: { hash: hashOf(hash) } });
     printResult(context.io, options.json === true, view, () => txText(view));
     context.exit(view.state === 'not-found' ? EXIT.no : EXIT.done);
   });
@@ -43,6 +37,16 @@ export function addLookups(program: Command, context: CliContext): void {
     const explanation = await explained(request, options, context);
     printResult(context.io, options.json === true, explanation, () => explanationText(explanation, lookOf(context)));
   });
+}
+
+/**
+ * 64 hex digits, or the 96 that kwil-js 0.9 shows: it reads the node's hex text as base64 and prints the 48 bytes in hex.
+ */
+function hashOf(text: string): string {
+  const digits = text.replace(/^0x/i, '').toLowerCase();
+  const hash = /^[0-9a-f]{96}$/.test(digits) ? Buffer.from(digits, 'hex').toString('base64') : digits;
+  if (!/^[0-9a-f]{64}$/.test(hash)) throw usage(`${text} is not a transaction hash`, '64 hex digits are expected');
+  return hash;
 }
 
 async function explained(

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { NetworkName, NodeRef } from '../../model/index.js';
+import type { NodeRef } from '../../model/index.js';
 import type { AdminClient } from '../client.js';
 import { nearest } from '../../config/index.js';
 import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
