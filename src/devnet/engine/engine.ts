@@ -84,7 +84,9 @@ class EngineThread implements Engine {
     const known = this.outcomes.get(work.height);
     if (known !== undefined) {
       if (known.work === fingerprint) return known.outcome;
-      return Promise.reject(new EngineHalt(`height ${work.height} was executed with other transactions`, 'engine-fork'));
+      return Promise.reject(
+        new EngineHalt(`height ${work.height} was executed with other transactions`, 'engine-fork'),
+      );
     }
     const outcome = this.ask('executeBlock', [work]) as Promise<BlockOutcome>;
     this.outcomes.set(work.height, { work: fingerprint, outcome });

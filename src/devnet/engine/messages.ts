@@ -16,5 +16,4 @@ export type WorkerFailure =
 
 /** Id 0 is the thread itself: ready, or why not. */
 export type WorkerAnswer =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly failure: WorkerFailure };
+  { readonly id: number; readonly value: unknown } | { readonly id: number; readonly failure: WorkerFailure };

@@ -20,7 +20,10 @@ export interface TemplateMaker {
  * several processes ask at once: each makes its own and the last rename wins, with the same content.
  */
 export async function loadTemplate(folder: string, maker: TemplateMaker): Promise<Uint8Array> {
-  const key = createHash('sha256').update(`${TEMPLATE_VERSION} ${maker.version}\n${BOOTSTRAP_SQL}`).digest('hex').slice(0, 16);
+  const key = createHash('sha256')
+    .update(`${TEMPLATE_VERSION} ${maker.version}\n${BOOTSTRAP_SQL}`)
+    .digest('hex')
+    .slice(0, 16);
   const file = join(folder, `cluster-${key}.tar`);
   try {
     return await readFile(file);

@@ -35,7 +35,8 @@ export function decodeParameter(value: EncodedValue): KwilValue {
     if (type.isArray) return { type: { ...NULL, isArray: true }, data: value.elements.map(() => null) };
     return nullOf(NULL);
   }
-  if (!type.isArray && value.elements.length !== 1) throw new ParameterError(`expected 1 element, got ${value.elements.length}`);
+  if (!type.isArray && value.elements.length !== 1)
+    throw new ParameterError(`expected 1 element, got ${value.elements.length}`);
   if (type.name === 'numeric') checkNumeric(type);
   const items = value.elements.map(element => decodeElement(type, element));
   if (!type.isArray) return { type: withoutNoise(type), data: items[0]! };
@@ -46,12 +47,14 @@ export function decodeParameter(value: EncodedValue): KwilValue {
 }
 
 /** Clients send metadata with int8 as well; it means nothing there. */
-const withoutNoise = (type: DataType): DataType => (type.name === 'numeric' ? type : { ...type, precision: 0, scale: 0 });
+const withoutNoise = (type: DataType): DataType =>
+  type.name === 'numeric' ? type : { ...type, precision: 0, scale: 0 };
 
 function checkNumeric({ precision, scale }: DataType): void {
   if (precision < 1) throw new ParameterError(`precision must be at least 1: ${precision}`);
   if (precision > 1000) throw new ParameterError(`precision must be at most 1000: ${precision}`);
-  if (scale > precision) throw new ParameterError(`scale must be less than or equal to precision: ${scale} > ${precision}`);
+  if (scale > precision)
+    throw new ParameterError(`scale must be less than or equal to precision: ${scale} > ${precision}`);
 }
 
 function decodeElement(type: DataType, element: Uint8Array): string | null {
@@ -67,7 +70,8 @@ function decodeElement(type: DataType, element: Uint8Array): string | null {
       if (rest.length !== 8) throw new ParameterError('int must be 8 bytes');
       return rest.readBigInt64BE().toString();
     case 'bool':
-      if (rest.length === 0) throw new EngineHalt('runtime error: index out of range [0] with length 0', 'engine-panic');
+      if (rest.length === 0)
+        throw new EngineHalt('runtime error: index out of range [0] with length 0', 'engine-panic');
       return rest[0] === 1 ? 't' : 'f';
     case 'bytea':
       return `\\x${rest.toString('hex')}`;
@@ -147,7 +151,8 @@ export function fromPostgres(type: DataType, oid: number, text: string | null): 
   if (text === null) return { type, data: null };
   if (type.isArray) return { type, data: parseArray(text).map(item => (item === null ? null : scaled(type, item))) };
   // a binary literal is a plain text to Postgres, and its letters are then taken for the bytes
-  if (type.name === 'bytea' && oid === TEXT_OID) return { type, data: `\\x${Buffer.from(text, 'utf8').toString('hex')}` };
+  if (type.name === 'bytea' && oid === TEXT_OID)
+    return { type, data: `\\x${Buffer.from(text, 'utf8').toString('hex')}` };
   return { type, data: scaled(type, text) };
 }
 

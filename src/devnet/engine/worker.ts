@@ -23,7 +23,10 @@ async function start(): Promise<{ server: PGlite; machine: EngineMachine }> {
       return new Uint8Array(await blob.arrayBuffer());
     },
   });
-  const server = await PGlite.create({ dataDir: 'memory://', loadDataDir: new Blob([template as Uint8Array<ArrayBuffer>]) });
+  const server = await PGlite.create({
+    dataDir: 'memory://',
+    loadDataDir: new Blob([template as Uint8Array<ArrayBuffer>]),
+  });
   return { server, machine: new EngineMachine(server) };
 }
 
@@ -34,7 +37,8 @@ function serverVersion(): string {
 
 function failureOf(error: unknown): WorkerFailure {
   if (error instanceof EngineError) return { kind: 'refusal', rpcCode: error.rpcCode, message: error.message };
-  if (error instanceof ReplicationHalt) return { kind: 'replication-halt', message: error.message, oldHeight: error.oldHeight };
+  if (error instanceof ReplicationHalt)
+    return { kind: 'replication-halt', message: error.message, oldHeight: error.oldHeight };
   if (error instanceof EngineHalt) return { kind: 'halt', message: error.message, code: error.code };
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { kind: 'fault', message: text };

@@ -1,5 +1,17 @@
 import { LRUCache } from 'lru-cache';
-import { bindMessage, closeMessage, copyIn, DESCRIBE_PORTAL, EXECUTE, parseMessage, PgError, readAnswer, simpleQuery, SYNC, type PgField } from './wire.js';
+import {
+  bindMessage,
+  closeMessage,
+  copyIn,
+  DESCRIBE_PORTAL,
+  EXECUTE,
+  parseMessage,
+  PgError,
+  readAnswer,
+  simpleQuery,
+  SYNC,
+  type PgField,
+} from './wire.js';
 
 /** What an embedded server offers: bytes in, bytes out, at once. */
 export interface RawServer {
@@ -34,7 +46,9 @@ export class PgSession {
   run(sql: string, params: readonly (string | null)[] = []): PgRows {
     const known = this.prepared.get(sql);
     if (known !== undefined) {
-      const answer = readAnswer(this.server.execProtocolRawSync(Buffer.concat([bindMessage(known.name, params), EXECUTE, SYNC])));
+      const answer = readAnswer(
+        this.server.execProtocolRawSync(Buffer.concat([bindMessage(known.name, params), EXECUTE, SYNC])),
+      );
       if (answer.error === null) return { fields: known.fields, rows: answer.rows };
       throw answer.error;
     }

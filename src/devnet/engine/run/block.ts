@@ -72,9 +72,14 @@ export class BlockRunner {
 
   private body(op: EngineOp, work: BlockWork): { code: number; log: string } {
     const { work: task } = op;
-    if (task.kind === 'none') return { code: task.code, log: task.code === CODE_OK || task.log === '' ? task.log : errorLog('', task.log) };
+    if (task.kind === 'none')
+      return { code: task.code, log: task.code === CODE_OK || task.log === '' ? task.log : errorLog('', task.log) };
     if (task.kind === 'transfer') {
-      const refused = this.machine.accounts.transfer({ identifier: op.sender, keyType: op.keyType }, task.to, task.amount);
+      const refused = this.machine.accounts.transfer(
+        { identifier: op.sender, keyType: op.keyType },
+        task.to,
+        task.amount,
+      );
       return refused === null ? { code: CODE_OK, log: '' } : { code: refused.code, log: errorLog('', refused.log) };
     }
     const { session, catalog } = this.machine;
@@ -115,7 +120,12 @@ export class BlockRunner {
     this.interpreter(op, work).execute(task.statement, params, () => undefined);
   }
 
-  private execute(task: Extract<EngineOp['work'], { kind: 'execute' }>, op: EngineOp, work: BlockWork, logs: string[]): void {
+  private execute(
+    task: Extract<EngineOp['work'], { kind: 'execute' }>,
+    op: EngineOp,
+    work: BlockWork,
+    logs: string[],
+  ): void {
     const calls = task.calls.map(args => args.map(decodeParameter));
     for (const args of calls.length === 0 ? [[]] : calls) {
       const interpreter = this.interpreter(op, work);
@@ -129,19 +139,23 @@ export class BlockRunner {
 }
 
 /** Parameters by their variable's name, in a fixed order. */
-export function namedParameters(params: readonly { name: string; value: Parameters<typeof decodeParameter>[0] }[]): Map<string, KwilValue> {
+export function namedParameters(
+  params: readonly { name: string; value: Parameters<typeof decodeParameter>[0] }[],
+): Map<string, KwilValue> {
   const values = new Map<string, KwilValue>();
   for (const { name, value } of [...params].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const lower = name.toLowerCase();
     const variable = lower.startsWith('$') ? lower : `$${lower}`;
-    if (!/^\$[a-z][a-z0-9_]*$/.test(variable)) throw new Error('variable name must only contain letters, numbers, and underscores');
+    if (!/^\$[a-z][a-z0-9_]*$/.test(variable))
+      throw new Error('variable name must only contain letters, numbers, and underscores');
     values.set(variable, decodeParameter(value));
   }
   return values;
 }
 
 /** NOTICE lines as they stand in a call's answer. */
-export const formatLogs = (logs: readonly string[]): string => logs.map((log, index) => `${index + 1}. ${log}`).join('\n');
+export const formatLogs = (logs: readonly string[]): string =>
+  logs.map((log, index) => `${index + 1}. ${log}`).join('\n');
 
 /** Log of a failed transaction: what was logged before, then the error. */
 function errorLog(before: string, message: string): string {
@@ -162,12 +176,20 @@ function codeOf(error: Error): number {
   return CODE_UNKNOWN;
 }
 
-function digest(work: BlockWork, results: readonly OpResult[], changes: readonly Element[], accounts: BlockOutcome['accounts']): Uint8Array {
+function digest(
+  work: BlockWork,
+  results: readonly OpResult[],
+  changes: readonly Element[],
+  accounts: BlockOutcome['accounts'],
+): Uint8Array {
   const hash = createHash('sha256');
-  hash.update(`${results.map(result => `${result.code} ${result.gas} ${result.log.length} ${result.log}`).join('\n')}\n`);
+  hash.update(
+    `${results.map(result => `${result.code} ${result.gas} ${result.log.length} ${result.log}`).join('\n')}\n`,
+  );
   hash.update(work.ops.map(op => op.hash).join(' '));
   hash.update(encodeElements(changes));
   for (const { height, bytes } of work.apply) hash.update(`\n${height} `).update(bytes ?? new Uint8Array());
-  for (const account of accounts) hash.update(account.identifier).update(` ${account.keyType} ${account.balance} ${account.nonce}\n`);
+  for (const account of accounts)
+    hash.update(account.identifier).update(` ${account.keyType} ${account.balance} ${account.nonce}\n`);
   return hash.digest();
 }

@@ -103,7 +103,8 @@ function createTable(run: Interpreter, statement: Of<'create-table'>, frame: Fra
 function dropTable(run: Interpreter, statement: Of<'drop-table'>, frame: Frame): void {
   allow(run, frame, 'DROP');
   for (const name of statement.tables)
-    if (tableOf(run, frame, name) === undefined && !statement.ifExists) throw new Error(`table "${name}" does not exist`);
+    if (tableOf(run, frame, name) === undefined && !statement.ifExists)
+      throw new Error(`table "${name}" does not exist`);
   change(run, statement, frame);
 }
 
@@ -132,10 +133,12 @@ function isSettled(action: AlterAction, table: CatalogTable): boolean {
 }
 
 function checkAlter(run: Interpreter, action: AlterAction, table: CatalogTable, frame: Frame): void {
-  const find = (name: string): CatalogTable['columns'][number] | undefined => table.columns.find(column => column.name === name);
+  const find = (name: string): CatalogTable['columns'][number] | undefined =>
+    table.columns.find(column => column.name === name);
   switch (action.kind) {
     case 'add-column':
-      if (find(action.column) !== undefined && !action.ifNotExists) throw new Error(`column "${action.column}" already exists`);
+      if (find(action.column) !== undefined && !action.ifNotExists)
+        throw new Error(`column "${action.column}" already exists`);
       return;
     case 'rename-column':
       if (find(action.column) === undefined) throw new Error(`column "${action.column}" does not exist`);
@@ -156,10 +159,13 @@ function checkAlter(run: Interpreter, action: AlterAction, table: CatalogTable, 
       }
       const verb = action.kind === 'drop-column' ? 'drop' : 'alter';
       if (column.primary)
-        throw new Error(`cannot drop or alter a table's primary key: cannot ${verb} primary key column "${action.column}"`);
+        throw new Error(
+          `cannot drop or alter a table's primary key: cannot ${verb} primary key column "${action.column}"`,
+        );
       if (action.kind === 'set-default') {
         const { type } = run.evaluate(action.value, frame);
-        if (!fits(type, column.type)) throw new Error(`type error: expected ${typeText(column.type)}, got ${typeText(type)}`);
+        if (!fits(type, column.type))
+          throw new Error(`type error: expected ${typeText(column.type)}, got ${typeText(type)}`);
       }
       return;
     }
@@ -197,7 +203,8 @@ function dropAction(run: Interpreter, statement: Of<'drop-action'>, frame: Frame
 function createNamespace(run: Interpreter, { name, ifNotExists }: Of<'create-namespace'>, frame: Frame): void {
   run.requirePrivilege('CREATE', frame);
   requireWriter(run);
-  if (/^(kwil_|pg_)/.test(name)) throw new Error(`namespace prefix is reserved: cannot use namespace with a reserved prefix "${name}"`);
+  if (/^(kwil_|pg_)/.test(name))
+    throw new Error(`namespace prefix is reserved: cannot use namespace with a reserved prefix "${name}"`);
   if (run.machine.catalog.namespace(name) !== undefined) {
     if (ifNotExists) return;
     throw new Error(`namespace already exists: "${name}"`);
@@ -241,7 +248,8 @@ function userOf(run: Interpreter, target: RoleTarget, frame: Frame): string {
   if ('role' in target) throw new Error('invalid grant/revoke statement');
   const expression: Expression = target.expression;
   const value = run.evaluate(expression, frame);
-  if (value.type.name !== 'text' || value.type.isArray) throw new Error(`type error: expected text, got ${typeText(value.type)}`);
+  if (value.type.name !== 'text' || value.type.isArray)
+    throw new Error(`type error: expected text, got ${typeText(value.type)}`);
   if (isNull(value)) throw new Error('cannot assign role to null user');
   return textOf(value);
 }
@@ -258,7 +266,9 @@ function grantPrivileges(run: Interpreter, statement: Of<'grant'>): void {
   if (!('role' in statement.target)) throw new Error('invalid grant/revoke statement');
   const { role } = statement.target;
   if (role === 'owner')
-    throw new Error(statement.grant ? 'owner role already has all privileges' : 'owner role cannot have privileges revoked');
+    throw new Error(
+      statement.grant ? 'owner role already has all privileges' : 'owner role cannot have privileges revoked',
+    );
   const held = catalog.state.roles.privileges.get(role);
   if (held === undefined) throw new Error(`role "${role}" does not exist`);
   for (const privilege of statement.privileges) {
@@ -268,7 +278,9 @@ function grantPrivileges(run: Interpreter, statement: Of<'grant'>): void {
     const has = held.has(statement.on === null ? privilege : `${privilege} ${statement.on}`);
     if (has === statement.grant) {
       if (statement.conditional) continue;
-      throw new Error(`role "${role}" ${has ? 'already has' : 'does not have'} some or all of the specified privileges`);
+      throw new Error(
+        `role "${role}" ${has ? 'already has' : 'does not have'} some or all of the specified privileges`,
+      );
     }
     const sql = statement.grant
       ? 'INSERT INTO kwild_engine.role_privileges (role_name, privilege, namespace) VALUES ($1, $2, $3)'
@@ -279,7 +291,8 @@ function grantPrivileges(run: Interpreter, statement: Of<'grant'>): void {
 
 function grantRole(run: Interpreter, statement: Of<'grant'>, role: string, frame: Frame): void {
   const { catalog } = run.machine;
-  if (role === 'default') throw new Error('invalid operation on built-in role: cannot grant or revoke the default role');
+  if (role === 'default')
+    throw new Error('invalid operation on built-in role: cannot grant or revoke the default role');
   if (role === 'owner') throw new Error('cannot grant or revoke the owner role, use TRANSFER OWNERSHIP instead');
   if (statement.on !== null) throw new Error('role assignment is global and cannot be namespaced');
   const user = userOf(run, statement.target, frame);

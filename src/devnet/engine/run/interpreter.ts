@@ -1,7 +1,15 @@
 import type { DataType } from '../../../protocol/index.js';
 import type { Catalog } from '../state/catalog.js';
 import type { PgSession } from '../pg/session.js';
-import type { ActionStatement, CallExpression, CreateAction, Expression, LoopSource, SqlStatement, Statement } from '../sql/ast.js';
+import type {
+  ActionStatement,
+  CallExpression,
+  CreateAction,
+  Expression,
+  LoopSource,
+  SqlStatement,
+  Statement,
+} from '../sql/ast.js';
 import { BOOL, fits, typeText } from '../sql/data-type.js';
 import { FUNCTIONS } from '../sql/functions.js';
 import { generateExpression } from '../sql/generate.js';
@@ -86,10 +94,15 @@ export class Interpreter {
     const top = new Frame(namespace, new Scope(this.options.surroundings, ''), false);
     const given = this.withInitials(action, args, top);
     if (given.length !== action.parameters.length)
-      throw new Error(`action invocation error: action "${name}" expected ${action.parameters.length} arguments, but got ${args.length}`);
+      throw new Error(
+        `action invocation error: action "${name}" expected ${action.parameters.length} arguments, but got ${args.length}`,
+      );
     given.forEach((value, index) => {
       const expected = action.parameters[index]!.type;
-      if (!fits(value.type, expected) && !(isEmptyArray(value) && value.type.name === expected.name && expected.isArray))
+      if (
+        !fits(value.type, expected) &&
+        !(isEmptyArray(value) && value.type.name === expected.name && expected.isArray)
+      )
         throw new Error(
           `type error: action "${name}" expected argument ${index + 1} to be of type ${typeText(expected)}, but got ${typeText(value.type)}`,
         );
@@ -108,7 +121,14 @@ export class Interpreter {
     return all;
   }
 
-  private enter(namespace: string, action: CreateAction, args: readonly KwilValue[], from: Frame, isTop: boolean, emit: Emit): void {
+  private enter(
+    namespace: string,
+    action: CreateAction,
+    args: readonly KwilValue[],
+    from: Frame,
+    isTop: boolean,
+    emit: Emit,
+  ): void {
     this.mayEnter(namespace, action, from, isTop);
     this.depth += 1;
     if (this.depth > CALL_DEPTH_MAX) throw new Error('action invocation error: actions call each other too deeply');
@@ -116,7 +136,9 @@ export class Interpreter {
     args.forEach((value, index) => {
       const { name, type } = action.parameters[index]!;
       if (!fits(value.type, type) && !isEmptyArray(value))
-        throw new Error(`type error: expected argument ${index + 1} to be ${typeText(type)}, got ${typeText(value.type)}`);
+        throw new Error(
+          `type error: expected argument ${index + 1} to be ${typeText(type)}, got ${typeText(value.type)}`,
+        );
       frame.scope.allocate(name, { type, data: value.data });
     });
     const names = action.returns?.fields.map(field => field.name) ?? [];
@@ -129,7 +151,9 @@ export class Interpreter {
       const values = row.values.map((value, index) => {
         const type = types[index]!;
         if (!fits(value.type, type))
-          throw new Error(`type error: expected return value ${index + 1} to be ${typeText(type)}, got ${typeText(value.type)}`);
+          throw new Error(
+            `type error: expected return value ${index + 1} to be ${typeText(type)}, got ${typeText(value.type)}`,
+          );
         return { type, data: value.data };
       });
       emit({ names, values });
@@ -141,9 +165,11 @@ export class Interpreter {
     const { name, modifiers } = action;
     if (!modifiers.includes('VIEW') && !this.options.writable)
       throw new Error(`connection is read-only and cannot mutate state: action "${name}" requires a writer connection`);
-    if (modifiers.includes('PRIVATE') && (isTop || from.namespace !== namespace)) throw new Error(`action is private: action ${name} is private`);
+    if (modifiers.includes('PRIVATE') && (isTop || from.namespace !== namespace))
+      throw new Error(`action is private: action ${name} is private`);
     if (modifiers.includes('SYSTEM') && isTop) throw new Error(`action is system-only: action ${name} is system-only`);
-    if (modifiers.includes('OWNER') && !this.isOwner()) throw new Error(`action is owner-only: action ${name} can only be executed by the owner`);
+    if (modifiers.includes('OWNER') && !this.isOwner())
+      throw new Error(`action is owner-only: action ${name} can only be executed by the owner`);
     this.requirePrivilege('CALL', from);
   }
 
@@ -199,7 +225,8 @@ export class Interpreter {
   }
 
   private refuseNaN(names: readonly string[], frame: Frame): void {
-    if (names.some(name => resolve(name, frame).type.name === 'numeric' && resolve(name, frame).data === 'NaN')) throw new Error('panic: NaN');
+    if (names.some(name => resolve(name, frame).type.name === 'numeric' && resolve(name, frame).data === 'NaN'))
+      throw new Error('panic: NaN');
   }
 
   planScope(frame: Frame): PlanScope {
@@ -211,7 +238,8 @@ export class Interpreter {
       table: (namespace, name) => {
         this.requireNamespace(namespace);
         const table = catalog.namespace(namespace)!.tables.get(name);
-        if (table === undefined) throw new Error(`unknown table: table "${name}" not found in namespace "${namespace}"`);
+        if (table === undefined)
+          throw new Error(`unknown table: table "${name}" not found in namespace "${namespace}"`);
         return table;
       },
     };
@@ -267,7 +295,10 @@ export class Interpreter {
   }
 
   private rowOf(expressions: readonly Expression[], frame: Frame): Row {
-    return { names: expressions.map(() => ''), values: expressions.map(expression => this.evaluate(expression, frame)) };
+    return {
+      names: expressions.map(() => ''),
+      values: expressions.map(expression => this.evaluate(expression, frame)),
+    };
   }
 
   private assign(statement: Extract<ActionStatement, { kind: 'assign' }>, frame: Frame): void {
@@ -281,7 +312,8 @@ export class Interpreter {
     if ((target.kind !== 'index' && target.kind !== 'slice') || target.array.kind !== 'variable')
       throw new Error('type error: cannot assign to this expression');
     const array = this.evaluate(target.array, frame);
-    if (!array.type.isArray || isNull(array)) throw new Error(`type error: expected array, got ${typeText(array.type)}`);
+    if (!array.type.isArray || isNull(array))
+      throw new Error(`type error: expected array, got ${typeText(array.type)}`);
     const items = [...(array.data as readonly (string | null)[])];
     const position = (side: Expression | null, otherwise: number): number => {
       if (side === null) return otherwise;
@@ -362,7 +394,8 @@ export class Interpreter {
         const array = this.evaluate(over.value, frame);
         if (isNull(array)) return;
         if (!array.type.isArray) throw new Error(`type error: expected array, got ${typeText(array.type)}`);
-        for (const item of array.data as readonly (string | null)[]) yield valueOf({ ...array.type, isArray: false }, item);
+        for (const item of array.data as readonly (string | null)[])
+          yield valueOf({ ...array.type, isArray: false }, item);
         return;
       }
     }
@@ -405,7 +438,8 @@ export class Interpreter {
       return;
     }
     const definition = FUNCTIONS.get(call.name);
-    if (definition?.kind !== 'scalar') throw new Error(`unknown action "${call.name}" in namespace "${call.namespace ?? ''}"`);
+    if (definition?.kind !== 'scalar')
+      throw new Error(`unknown action "${call.name}" in namespace "${call.namespace ?? ''}"`);
     if (call.name === 'notice' || call.name === 'error') {
       definition.result(args.map(arg => arg.type));
       const text = isNull(args[0]!) ? '' : textOf(args[0]!);
@@ -457,11 +491,15 @@ export class Interpreter {
         return row!.values[0]!;
       }
       case 'array':
-        return makeArray(node.items.map(item => this.evaluate(item, frame)), node.cast);
+        return makeArray(
+          node.items.map(item => this.evaluate(item, frame)),
+          node.cast,
+        );
       case 'index':
         return itemAt(this.evaluate(node.array, frame), this.evaluate(node.index, frame));
       case 'slice': {
-        const bound = (side: Expression | null): KwilValue | null => (side === null ? null : this.evaluate(side, frame));
+        const bound = (side: Expression | null): KwilValue | null =>
+          side === null ? null : this.evaluate(side, frame);
         return sliceOf(this.evaluate(node.array, frame), bound(node.from), bound(node.to));
       }
       case 'arithmetic':
@@ -493,7 +531,9 @@ export class Interpreter {
   }
 
   private castViaPostgres(value: KwilValue, type: KwilValue['type']): KwilValue {
-    const { fields, rows } = this.machine.session.run(`SELECT $1::${typeText(value.type)}::${typeText(type)}`, [parameterText(value)]);
+    const { fields, rows } = this.machine.session.run(`SELECT $1::${typeText(value.type)}::${typeText(type)}`, [
+      parameterText(value),
+    ]);
     return fromPostgres(type, fields[0]!.oid, rows[0]![0]!);
   }
 

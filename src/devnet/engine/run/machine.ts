@@ -5,7 +5,16 @@ import { Accounts } from '../state/accounts.js';
 import { GENESIS_SQL } from '../state/bootstrap.js';
 import { Catalog } from '../state/catalog.js';
 import { dumpState, restoreState } from '../state/dump.js';
-import type { Account, BlockOutcome, BlockWork, CallContext, CallOutcome, GenesisOptions, NamedValue, QueryOptions } from '../types.js';
+import type {
+  Account,
+  BlockOutcome,
+  BlockWork,
+  CallContext,
+  CallOutcome,
+  GenesisOptions,
+  NamedValue,
+  QueryOptions,
+} from '../types.js';
 import { cellOf, decodeParameter, ParameterError } from '../value.js';
 import { BlockRunner, formatLogs, isRefusal, namedParameters } from './block.js';
 import { Interpreter, UserError, type Row } from './interpreter.js';
@@ -108,7 +117,8 @@ export class EngineMachine {
       try {
         interpreter.call(namespace, action, values, row => rows.push(row));
       } catch (thrown) {
-        const isUserError = thrown instanceof UserError || (thrown instanceof PgError && USER_SQLSTATE.test(thrown.code));
+        const isUserError =
+          thrown instanceof UserError || (thrown instanceof PgError && USER_SQLSTATE.test(thrown.code));
         if (!isUserError) throw thrown;
         error = (thrown as Error).message;
       }
@@ -130,9 +140,12 @@ export class EngineMachine {
       return work();
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      if (error instanceof ParameterError) throw new EngineError(INVALID_PARAMS, `failed to decode parameter: ${error.message}`, { cause: error });
-      if (error.message.includes('namespace not found: ')) throw new EngineError(NAMESPACE_MISSING, error.message, { cause: error });
-      if (error.message.includes('namespace already exists: ')) throw new EngineError(NAMESPACE_EXISTS, error.message, { cause: error });
+      if (error instanceof ParameterError)
+        throw new EngineError(INVALID_PARAMS, `failed to decode parameter: ${error.message}`, { cause: error });
+      if (error.message.includes('namespace not found: '))
+        throw new EngineError(NAMESPACE_MISSING, error.message, { cause: error });
+      if (error.message.includes('namespace already exists: '))
+        throw new EngineError(NAMESPACE_EXISTS, error.message, { cause: error });
       throw new EngineError(ENGINE, error.message, { cause: error });
     }
   }

@@ -16,7 +16,8 @@ function int8(value: bigint): KwilValue {
 }
 
 export function arithmetic(op: string, left: KwilValue, right: KwilValue): KwilValue | null {
-  if (left.type.isArray || right.type.isArray) throw new Error(`type error: expected scalar, got ${typeText(left.type)}`);
+  if (left.type.isArray || right.type.isArray)
+    throw new Error(`type error: expected scalar, got ${typeText(left.type)}`);
   if (isNull(left) || isNull(right)) return nullOf(left.type.name === 'null' ? right.type : left.type);
   if (left.type.name !== right.type.name)
     throw new Error(`type error: cannot perform operation on types ${typeText(left.type)} and ${typeText(right.type)}`);
@@ -52,7 +53,10 @@ export function compare(op: string, left: KwilValue, right: KwilValue): KwilValu
   if (left.type.name !== right.type.name || left.type.isArray !== right.type.isArray)
     throw new Error(`comparison error: cannot compare types ${typeText(left.type)} and ${typeText(right.type)}`);
   if (left.type.isArray || left.type.name === 'numeric') return null;
-  const order = left.type.name === 'int8' ? bySize(BigInt(textOf(left)), BigInt(textOf(right))) : byBytes(textOf(left), textOf(right));
+  const order =
+    left.type.name === 'int8'
+      ? bySize(BigInt(textOf(left)), BigInt(textOf(right)))
+      : byBytes(textOf(left), textOf(right));
   switch (op) {
     case '=':
       return boolValue(order === 0);
@@ -75,19 +79,24 @@ const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a, 
 export function logical(op: 'AND' | 'OR', left: KwilValue, right: KwilValue): KwilValue {
   if (isNull(left) || isNull(right)) return nullOf(BOOL);
   if (left.type.name !== 'bool' || right.type.name !== 'bool')
-    throw new Error(`type error: AND and OR operands must be of type bool, got ${typeText(left.type)} and ${typeText(right.type)}`);
+    throw new Error(
+      `type error: AND and OR operands must be of type bool, got ${typeText(left.type)} and ${typeText(right.type)}`,
+    );
   return boolValue(op === 'AND' ? isTrue(left) && isTrue(right) : isTrue(left) || isTrue(right));
 }
 
 export function unary(op: '+' | '-' | 'NOT', value: KwilValue): KwilValue {
-  if (value.type.isArray) throw new Error(`type error: unary operations can only be performed on scalars, got ${typeText(value.type)}`);
+  if (value.type.isArray)
+    throw new Error(`type error: unary operations can only be performed on scalars, got ${typeText(value.type)}`);
   if (isNull(value)) return value;
   if (op === 'NOT') {
-    if (value.type.name !== 'bool') throw new Error(`unary operation error: NOT needs a bool, got ${typeText(value.type)}`);
+    if (value.type.name !== 'bool')
+      throw new Error(`unary operation error: NOT needs a bool, got ${typeText(value.type)}`);
     return boolValue(!isTrue(value));
   }
   if (value.type.name === 'int8') return op === '-' ? int8(-BigInt(textOf(value))) : value;
-  if (value.type.name !== 'numeric') throw new Error(`unary operation error: ${op} needs a number, got ${typeText(value.type)}`);
+  if (value.type.name !== 'numeric')
+    throw new Error(`unary operation error: ${op} needs a number, got ${typeText(value.type)}`);
   if (op === '+') return value;
   const text = textOf(value);
   return valueOf(value.type, text.startsWith('-') ? text.slice(1) : /[1-9]/.test(text) ? `-${text}` : text);
@@ -100,7 +109,8 @@ export function is(left: KwilValue, right: KwilValue, distinct: boolean, not: bo
 }
 
 function isEqual(left: KwilValue, right: KwilValue): boolean {
-  if (!fits(left.type, right.type)) throw new Error(`comparison error: cannot compare types ${typeText(left.type)} and ${typeText(right.type)}`);
+  if (!fits(left.type, right.type))
+    throw new Error(`comparison error: cannot compare types ${typeText(left.type)} and ${typeText(right.type)}`);
   return JSON.stringify(left.data) === JSON.stringify(right.data);
 }
 
@@ -113,7 +123,10 @@ export function cast(value: KwilValue, type: DataType): KwilValue | null {
   const from = value.type.name;
   if (type.name === 'numeric') {
     if (from === 'text' || from === 'int8' || from === 'numeric')
-      return valueOf(type, wrapped(() => roundedNumeric(text, type.precision, type.scale)));
+      return valueOf(
+        type,
+        wrapped(() => roundedNumeric(text, type.precision, type.scale)),
+      );
     return null;
   }
   if (type.name === 'text') {
@@ -124,7 +137,8 @@ export function cast(value: KwilValue, type: DataType): KwilValue | null {
   }
   if (type.name === 'int8') {
     if (from === 'text') {
-      if (!/^[+-]?\d+$/.test(text)) throw new Error(`type cast error: strconv.ParseInt: parsing "${text}": invalid syntax`);
+      if (!/^[+-]?\d+$/.test(text))
+        throw new Error(`type cast error: strconv.ParseInt: parsing "${text}": invalid syntax`);
       return int8(BigInt(text));
     }
     if (from === 'bool') return valueOf(INT8, text === 't' ? '1' : '0');
@@ -135,7 +149,8 @@ export function cast(value: KwilValue, type: DataType): KwilValue | null {
 }
 
 function castArray(value: KwilValue, type: DataType): KwilValue | null {
-  if (!value.type.isArray || !type.isArray) throw new Error(`type cast error: cannot cast ${typeText(value.type)} to ${typeText(type)}`);
+  if (!value.type.isArray || !type.isArray)
+    throw new Error(`type cast error: cannot cast ${typeText(value.type)} to ${typeText(type)}`);
   const items = value.data as readonly (string | null)[];
   const from = { ...value.type, isArray: false };
   const to = { ...type, isArray: false };
@@ -162,9 +177,14 @@ export function makeArray(values: readonly KwilValue[], wanted: DataType | null)
   for (const value of values) {
     if (value.type.isArray) throw new Error(`type error: expected scalar value, got ${typeText(value.type)}`);
     if (!fits(value.type, { ...first, isArray: false }))
-      throw new Error(`array dimensionality error: cannot mix ${typeText(first)} and ${typeText(value.type)} in an array`);
+      throw new Error(
+        `array dimensionality error: cannot mix ${typeText(first)} and ${typeText(value.type)} in an array`,
+      );
   }
-  return valueOf({ ...first, isArray: true }, values.map(value => value.data as string | null));
+  return valueOf(
+    { ...first, isArray: true },
+    values.map(value => value.data as string | null),
+  );
 }
 
 /** `array[n]`, counted from 1; null outside of the array. */

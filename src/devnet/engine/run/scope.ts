@@ -11,7 +11,9 @@ export type Variable = KwilValue | RecordValue;
 export const isRecord = (variable: Variable): variable is RecordValue => variable instanceof Map;
 
 export const typeOfVariable = (variable: Variable): VariableType =>
-  isRecord(variable) ? new Map([...variable].map(([name, value]): [string, DataType] => [name, value.type])) : variable.type;
+  isRecord(variable)
+    ? new Map([...variable].map(([name, value]): [string, DataType] => [name, value.type]))
+    : variable.type;
 
 /** What `@` variables say during one transaction, call or query. */
 export interface Surroundings {

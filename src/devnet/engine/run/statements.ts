@@ -62,7 +62,9 @@ function hasSameTypes(translated: Translated, scope: PlanScope): boolean {
   return translated.params.every((name, index) => {
     const before = translated.types[index]!;
     const now = typeOfParam(name, scope);
-    return now !== undefined && !(now instanceof Map) && !(before instanceof Map) && isSame(now as never, before as never);
+    return (
+      now !== undefined && !(now instanceof Map) && !(before instanceof Map) && isSame(now as never, before as never)
+    );
   });
 }
 

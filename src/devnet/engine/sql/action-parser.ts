@@ -1,4 +1,12 @@
-import type { ActionReturn, ActionStatement, CallExpression, CreateAction, Expression, LoopSource, NamedType } from './ast.js';
+import type {
+  ActionReturn,
+  ActionStatement,
+  CallExpression,
+  CreateAction,
+  Expression,
+  LoopSource,
+  NamedType,
+} from './ast.js';
 import { QueryParser } from './query-parser.js';
 
 const MODIFIERS = new Set(['public', 'private', 'system', 'owner', 'view']);
@@ -210,7 +218,8 @@ export class ActionParser extends QueryParser {
     const branches = [{ when: this.expression(), body: this.block() }];
     let otherwise: ActionStatement[] | null = null;
     for (;;) {
-      if (this.takeWords('elseif') || this.takeWords('else', 'if')) branches.push({ when: this.expression(), body: this.block() });
+      if (this.takeWords('elseif') || this.takeWords('else', 'if'))
+        branches.push({ when: this.expression(), body: this.block() });
       else if (this.takeWords('else')) {
         otherwise = this.block();
         break;

@@ -21,7 +21,12 @@ export type Expression =
   | { kind: 'is'; not: boolean; distinct: boolean; left: Expression; right: Expression }
   | { kind: 'in'; not: boolean; left: Expression; list: Expression[] | null; select: Select | null }
   | { kind: 'between'; not: boolean; value: Expression; lower: Expression; upper: Expression }
-  | { kind: 'case'; value: Expression | null; branches: { when: Expression; then: Expression }[]; otherwise: Expression | null }
+  | {
+      kind: 'case';
+      value: Expression | null;
+      branches: { when: Expression; then: Expression }[];
+      otherwise: Expression | null;
+    }
   | { kind: 'subquery'; select: Select; exists: boolean; not: boolean; cast: DataType | null };
 
 export interface CallExpression {
@@ -55,7 +60,8 @@ export interface Join {
   on: Expression;
 }
 
-export type ResultColumn = { kind: 'expression'; expression: Expression; alias: string | null } | { kind: 'star'; table: string | null };
+export type ResultColumn =
+  { kind: 'expression'; expression: Expression; alias: string | null } | { kind: 'star'; table: string | null };
 
 export interface SelectCore {
   distinct: boolean;
@@ -196,10 +202,23 @@ export type RoleTarget = { role: string } | { user: string } | { expression: Exp
 export type Statement = { namespace: string | null } & (
   | SqlStatement
   | CreateAction
-  | { kind: 'create-table'; name: string; ifNotExists: boolean; columns: ColumnDefinition[]; constraints: TableConstraint[] }
+  | {
+      kind: 'create-table';
+      name: string;
+      ifNotExists: boolean;
+      columns: ColumnDefinition[];
+      constraints: TableConstraint[];
+    }
   | { kind: 'alter-table'; table: string; actions: AlterAction[] }
   | { kind: 'drop-table'; tables: string[]; ifExists: boolean; behavior: string }
-  | { kind: 'create-index'; name: string | null; unique: boolean; ifNotExists: boolean; table: string; columns: string[] }
+  | {
+      kind: 'create-index';
+      name: string | null;
+      unique: boolean;
+      ifNotExists: boolean;
+      table: string;
+      columns: string[];
+    }
   | { kind: 'drop-index'; name: string; ifExists: boolean }
   | { kind: 'drop-action'; name: string; ifExists: boolean }
   | { kind: 'create-namespace'; name: string; ifNotExists: boolean }

@@ -142,13 +142,18 @@ export class Cursor {
     if (isArray) this.at += 2;
     const type = resolveType(name, isArray, precision, scale);
     if (type === null) throw this.ruleError('type error', `unknown type: ${name}`, from);
-    if (type.name !== 'numeric' && hasMetadata) throw this.ruleError('type error', `type ${name} cannot have metadata`, from);
+    if (type.name !== 'numeric' && hasMetadata)
+      throw this.ruleError('type error', `type ${name} cannot have metadata`, from);
     if (type.name === 'numeric') {
       if (!hasMetadata) throw this.ruleError('type error', `type ${name} requires metadata`, from);
       if (precision < 1) throw this.ruleError('type error', `precision must be at least 1: ${precision}`, from);
       if (precision > 1000) throw this.ruleError('type error', `precision must be at most 1000: ${precision}`, from);
       if (scale > precision)
-        throw this.ruleError('type error', `scale must be less than or equal to precision: ${scale} > ${precision}`, from);
+        throw this.ruleError(
+          'type error',
+          `scale must be less than or equal to precision: ${scale} > ${precision}`,
+          from,
+        );
     }
     return type;
   }

@@ -19,7 +19,9 @@ export function fits(a: DataType, b: DataType): boolean {
 }
 
 export const isSame = (a: DataType, b: DataType): boolean =>
-  a.isArray === b.isArray && a.name === b.name && (a.name !== 'numeric' || (a.precision === b.precision && a.scale === b.scale));
+  a.isArray === b.isArray &&
+  a.name === b.name &&
+  (a.name !== 'numeric' || (a.precision === b.precision && a.scale === b.scale));
 
 export const isNumber = (type: DataType): boolean =>
   !type.isArray && (type.name === 'int8' || type.name === 'numeric' || type.name === 'null');

@@ -7,7 +7,20 @@ const INT8_MAX = 9223372036854775807n;
 const DEPTH_MAX = 200;
 
 /** Binding strength of the infix operators, weakest first; as in Kwil's grammar, not as in Postgres. */
-const POWER = { or: 1, and: 2, not: 3, is: 4, compare: 5, between: 6, like: 7, in: 8, concat: 9, add: 10, multiply: 11, power: 12 } as const;
+const POWER = {
+  or: 1,
+  and: 2,
+  not: 3,
+  is: 4,
+  compare: 5,
+  between: 6,
+  like: 7,
+  in: 8,
+  concat: 9,
+  add: 10,
+  multiply: 11,
+  power: 12,
+} as const;
 
 /** Expressions of statements and of action code. */
 export abstract class ExpressionParser extends Cursor {
@@ -115,7 +128,7 @@ export abstract class ExpressionParser extends Cursor {
     const not = this.takeWords('not');
     if (this.takeWords('distinct', 'from'))
       return { kind: 'is', not, distinct: true, left, right: this.expression(POWER.is) };
-    const word = ['null', 'true', 'false'].find((candidate) => this.takeWords(candidate));
+    const word = ['null', 'true', 'false'].find(candidate => this.takeWords(candidate));
     if (word === undefined) throw this.unexpected(`{'null', 'true', 'false', 'distinct'}`);
     const right: Expression =
       word === 'null'
@@ -242,9 +255,15 @@ export abstract class ExpressionParser extends Cursor {
       this.at += 1;
       const fraction = this.next().text;
       const digits = whole.replace(/^0+/, '').length + fraction.length;
-      return { kind: 'literal', type: numeric(digits, fraction.length), text: `${whole}.${fraction}`, cast: this.cast() };
+      return {
+        kind: 'literal',
+        type: numeric(digits, fraction.length),
+        text: `${whole}.${fraction}`,
+        cast: this.cast(),
+      };
     }
-    if (BigInt(whole) > INT8_MAX) throw this.ruleError('syntax error', `integer exceeds max int8: ${whole}`, from, from);
+    if (BigInt(whole) > INT8_MAX)
+      throw this.ruleError('syntax error', `integer exceeds max int8: ${whole}`, from, from);
     return { kind: 'literal', type: INT8, text: BigInt(whole).toString(), cast: this.cast() };
   }
 
@@ -318,7 +337,8 @@ export abstract class ExpressionParser extends Cursor {
       this.expectSymbol(')');
       if (!this.isWord('over')) throw this.unexpected(`'over'`);
     }
-    if (this.takeWords('over')) return { kind: 'window', call, filter, over: this.isSymbol('(') ? this.window() : this.identifier() };
+    if (this.takeWords('over'))
+      return { kind: 'window', call, filter, over: this.isSymbol('(') ? this.window() : this.identifier() };
     return { ...call, cast: this.cast() };
   }
 
@@ -333,10 +353,10 @@ export abstract class ExpressionParser extends Cursor {
   protected orderTerms(): OrderTerm[] {
     return this.list(() => {
       const expression = this.expression();
-      const direction = ['asc', 'desc'].find((word) => this.takeWords(word)) ?? '';
+      const direction = ['asc', 'desc'].find(word => this.takeWords(word)) ?? '';
       let nulls = '';
       if (this.takeWords('nulls')) {
-        nulls = ['first', 'last'].find((word) => this.takeWords(word)) ?? '';
+        nulls = ['first', 'last'].find(word => this.takeWords(word)) ?? '';
         if (nulls === '') throw this.unexpected(`{'first', 'last'}`);
       }
       return { expression, direction: direction.toUpperCase(), nulls: nulls.toUpperCase() };

@@ -11,7 +11,8 @@ export interface FunctionDefinition {
 }
 
 const typeError = (message: string): Error => new Error(`type error: ${message}`);
-const wrongType = (expected: DataType, got: DataType): Error => typeError(`expected ${typeText(expected)}, got ${typeText(got)}`);
+const wrongType = (expected: DataType, got: DataType): Error =>
+  typeError(`expected ${typeText(expected)}, got ${typeText(got)}`);
 
 function count(args: readonly DataType[], least: number, most: number): void {
   if (args.length >= least && args.length <= most) return;
@@ -59,8 +60,9 @@ const extreme = (name: string): FunctionDefinition => ({
   kind: 'scalar',
   result(args) {
     count(args, 1, Infinity);
-    const wrong = args.find((arg) => !isNumber(arg));
-    if (wrong !== undefined) throw typeError(`expected both arguments to be numeric, got ${args.map(typeText).join(' and ')}`);
+    const wrong = args.find(arg => !isNumber(arg));
+    if (wrong !== undefined)
+      throw typeError(`expected both arguments to be numeric, got ${args.map(typeText).join(' and ')}`);
     return allSame(args);
   },
   format: plain(name),
@@ -80,7 +82,8 @@ const lowest = (name: string): FunctionDefinition => ({
 const neighbour = (name: string): FunctionDefinition => ({
   kind: 'window',
   result(args) {
-    if (args.length < 1 || args.length > 3) throw new Error(`invalid number of arguments: expected 1-3, got ${args.length}`);
+    if (args.length < 1 || args.length > 3)
+      throw new Error(`invalid number of arguments: expected 1-3, got ${args.length}`);
     if (args.length > 1 && !fits(args[1]!, INT8)) throw wrongType(INT8, args[1]!);
     if (args.length > 2 && !fits(args[2]!, args[0]!))
       throw typeError(
@@ -120,7 +123,7 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
       format: plain('abs'),
     },
   ],
-  ['error', fixed('error', [TEXT], TEXT, 0, (args) => `kwild_engine.error(${args.join(', ')})::text`)],
+  ['error', fixed('error', [TEXT], TEXT, 0, args => `kwild_engine.error(${args.join(', ')})::text`)],
   [
     'notice',
     fixed('notice', [TEXT], NULL, 0, () => {
@@ -132,7 +135,7 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
   ['uuid_generate_v5', fixed('kwild_engine.uuid_generate_v5', [UUID, TEXT], UUID)],
   [
     'uuid_generate_kwil',
-    fixed('', [TEXT], UUID, 0, (args) => `kwild_engine.uuid_generate_v5('${KWIL_UUID_NAMESPACE}'::uuid,${args[0]!})`),
+    fixed('', [TEXT], UUID, 0, args => `kwild_engine.uuid_generate_v5('${KWIL_UUID_NAMESPACE}'::uuid,${args[0]!})`),
   ],
   ['encode', fixed('encode', [BYTEA, TEXT], TEXT)],
   ['decode', fixed('decode', [TEXT, TEXT], BYTEA)],
@@ -190,9 +193,14 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
       result(args) {
         count(args, 2, 2);
         for (const [index, arg] of args.entries())
-          if (!arg.isArray) throw typeError(`expected ${index === 0 ? 'first' : 'second'} argument to be an array, got ${typeText(arg)}`);
+          if (!arg.isArray)
+            throw typeError(
+              `expected ${index === 0 ? 'first' : 'second'} argument to be an array, got ${typeText(arg)}`,
+            );
         if (args[0]!.name !== args[1]!.name)
-          throw typeError(`expected both arrays to be of the same scalar type, got ${args[0]!.name} and ${args[1]!.name}`);
+          throw typeError(
+            `expected both arrays to be of the same scalar type, got ${args[0]!.name} and ${args[1]!.name}`,
+          );
         return args[0]!;
       },
       format: plain('array_cat'),
@@ -208,7 +216,7 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
         if (args.length === 2 && !fits(args[1]!, INT8)) throw wrongType(INT8, args[1]!);
         return INT8;
       },
-      format: (args) => `array_length(${args[0]!}, ${args[1] === undefined ? '1' : `(${args[1]})::INT4`})`,
+      format: args => `array_length(${args[0]!}, ${args[1] === undefined ? '1' : `(${args[1]})::INT4`})`,
     },
   ],
   ...['bit_length', 'char_length', 'character_length', 'length', 'octet_length'].map(
@@ -218,22 +226,36 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
   ...['ltrim', 'rtrim', 'trim'].map((name): [string, FunctionDefinition] => [name, fixed(name, [TEXT, TEXT], TEXT, 1)]),
   ...['lpad', 'rpad'].map((name): [string, FunctionDefinition] => [
     name,
-    fixed(name, [TEXT, INT8, TEXT], TEXT, 1, ([text, length, fill]) =>
-      `${name}(${text!}, ${length!}::INT4${fill === undefined ? '' : `, ${fill}`})`,
+    fixed(
+      name,
+      [TEXT, INT8, TEXT],
+      TEXT,
+      1,
+      ([text, length, fill]) => `${name}(${text!}, ${length!}::INT4${fill === undefined ? '' : `, ${fill}`})`,
     ),
   ]),
   [
     'overlay',
-    fixed('overlay', [TEXT, TEXT, INT8, INT8], TEXT, 1, ([text, part, from, length]) =>
-      `overlay(${text!} placing ${part!} from ${from!}::INT4${length === undefined ? '' : ` for ${length}::INT4`})`,
+    fixed(
+      'overlay',
+      [TEXT, TEXT, INT8, INT8],
+      TEXT,
+      1,
+      ([text, part, from, length]) =>
+        `overlay(${text!} placing ${part!} from ${from!}::INT4${length === undefined ? '' : ` for ${length}::INT4`})`,
     ),
   ],
   ['position', fixed('position', [TEXT, TEXT], INT8, 0, ([part, text]) => `position(${part!} in ${text!})`)],
   ['strpos', fixed('strpos', [TEXT, TEXT], INT8)],
   [
     'substring',
-    fixed('substring', [TEXT, INT8, INT8], TEXT, 1, ([text, from, length]) =>
-      `substring(${text!} from ${from!}::INT4${length === undefined ? '' : ` for ${length}::INT4`})`,
+    fixed(
+      'substring',
+      [TEXT, INT8, INT8],
+      TEXT,
+      1,
+      ([text, from, length]) =>
+        `substring(${text!} from ${from!}::INT4${length === undefined ? '' : ` for ${length}::INT4`})`,
     ),
   ],
   [
@@ -255,7 +277,7 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
       result(args) {
         count(args, 1, Infinity);
         allSame(args);
-        return args.find((arg) => arg.name !== 'null') ?? args[0]!;
+        return args.find(arg => arg.name !== 'null') ?? args[0]!;
       },
       format: plain('coalesce'),
     },
@@ -269,8 +291,11 @@ export const FUNCTIONS: ReadonlyMap<string, FunctionDefinition> = new Map<string
       result(args) {
         count(args, 2, 2);
         if (!fits(args[0]!, args[1]!))
-          throw typeError(`both arguments must be the same type, but got ${typeText(args[0]!)} and ${typeText(args[1]!)}`);
-        if (args[0]!.name === 'null' && args[1]!.name === 'null') throw typeError('both arguments to NULLIF cannot be null');
+          throw typeError(
+            `both arguments must be the same type, but got ${typeText(args[0]!)} and ${typeText(args[1]!)}`,
+          );
+        if (args[0]!.name === 'null' && args[1]!.name === 'null')
+          throw typeError('both arguments to NULLIF cannot be null');
         return args[0]!.name === 'null' ? args[1]! : args[0]!;
       },
       format: plain('nullif'),

@@ -1,5 +1,20 @@
 import type { DataType } from '../../../protocol/index.js';
-import type { AlterAction, ColumnConstraint, Expression, ForeignKey, Join, OrderTerm, Relation, Select, SelectCore, SetClause, SqlStatement, Statement, TableConstraint, Window } from './ast.js';
+import type {
+  AlterAction,
+  ColumnConstraint,
+  Expression,
+  ForeignKey,
+  Join,
+  OrderTerm,
+  Relation,
+  Select,
+  SelectCore,
+  SetClause,
+  SqlStatement,
+  Statement,
+  TableConstraint,
+  Window,
+} from './ast.js';
 import { itemOf, pgType } from './data-type.js';
 import { FUNCTIONS } from './functions.js';
 import type { Plan, VariableType } from './plan.js';
@@ -20,8 +35,17 @@ interface Environment {
  * itself fail here as there.
  * @param ordered add an ORDER BY over all columns to every SELECT, so that all nodes see the same order
  */
-export function generateSql(statement: SqlStatement, plan: Plan, environment: Environment, ordered: boolean): Generated {
-  const generator = new Generator(environment, ordered ? plan.widths : new Map(), statement.ctes.map((cte) => cte.name));
+export function generateSql(
+  statement: SqlStatement,
+  plan: Plan,
+  environment: Environment,
+  ordered: boolean,
+): Generated {
+  const generator = new Generator(
+    environment,
+    ordered ? plan.widths : new Map(),
+    statement.ctes.map(cte => cte.name),
+  );
   return { sql: generator.statement(statement), params: generator.params };
 }
 
@@ -48,7 +72,8 @@ class Generator {
 
   statement(statement: SqlStatement): string {
     const ctes = statement.ctes.map(
-      (cte) => `${cte.name}${cte.columns.length === 0 ? '' : ` (${cte.columns.join(', ')})`} AS (${this.select(cte.select)})`,
+      cte =>
+        `${cte.name}${cte.columns.length === 0 ? '' : ` (${cte.columns.join(', ')})`} AS (${this.select(cte.select)})`,
     );
     const head = ctes.length === 0 ? '' : `WITH ${statement.recursive ? 'RECURSIVE ' : ''}${ctes.join(', ')} `;
     return head + this.core(statement.core);
@@ -67,7 +92,7 @@ class Generator {
         const columns = core.columns.length === 0 ? '' : ` (${core.columns.join(', ')})`;
         const source =
           core.select === null
-            ? `VALUES ${core.values.map((row) => `(${this.expressions(row)})`).join(', ')}`
+            ? `VALUES ${core.values.map(row => `(${this.expressions(row)})`).join(', ')}`
             : this.select(core.select);
         return `INSERT INTO ${this.qualified(core.table)}${alias}${columns} ${source}${this.upsert(core.upsert)}`;
       }
@@ -88,7 +113,7 @@ class Generator {
   }
 
   private setClauses(clauses: readonly SetClause[]): string {
-    return clauses.map((clause) => `${clause.column} = ${this.expression(clause.value)}`).join(', ');
+    return clauses.map(clause => `${clause.column} = ${this.expression(clause.value)}`).join(', ');
   }
 
   private upsert(upsert: Extract<SqlStatement['core'], { kind: 'insert' }>['upsert']): string {
@@ -104,7 +129,7 @@ class Generator {
       const operator = index === 0 ? '' : ` ${select.operators[index - 1]!} `;
       return operator + this.selectCore(core);
     });
-    const terms = select.order.map((term) => this.orderTerm(term));
+    const terms = select.order.map(term => this.orderTerm(term));
     for (let position = 1; position <= (this.widths.get(select) ?? 0); position += 1) terms.push(String(position));
     if (terms.length > 0) text.push(` ORDER BY ${terms.join(', ')}`);
     if (select.limit !== null) text.push(` LIMIT ${this.expression(select.limit)}`);
@@ -113,7 +138,7 @@ class Generator {
   }
 
   private selectCore(core: SelectCore): string {
-    const columns = core.columns.map((column) => {
+    const columns = core.columns.map(column => {
       if (column.kind === 'star') return column.table === null ? '*' : `${column.table}.*`;
       return this.expression(column.expression) + (column.alias === null ? '' : ` AS ${column.alias}`);
     });
@@ -129,7 +154,8 @@ class Generator {
   }
 
   private relation(relation: Relation): string {
-    if (relation.kind === 'derived') return `(${this.select(relation.select)})${relation.alias === null ? '' : ` AS ${relation.alias}`}`;
+    if (relation.kind === 'derived')
+      return `(${this.select(relation.select)})${relation.alias === null ? '' : ` AS ${relation.alias}`}`;
     const alias = relation.alias === null ? '' : ` AS ${relation.alias}`;
     if (relation.namespace !== null) return `${relation.namespace}.${relation.table}${alias}`;
     return (this.ctes.includes(relation.table) ? relation.table : this.qualified(relation.table)) + alias;
@@ -137,7 +163,10 @@ class Generator {
 
   private joins(joins: readonly Join[]): string {
     return joins
-      .map((join) => ` ${join.type === '' ? '' : `${join.type} `}JOIN ${this.relation(join.relation)} ON ${this.expression(join.on)}`)
+      .map(
+        join =>
+          ` ${join.type === '' ? '' : `${join.type} `}JOIN ${this.relation(join.relation)} ON ${this.expression(join.on)}`,
+      )
       .join('');
   }
 
@@ -149,12 +178,12 @@ class Generator {
   private window(window: Window): string {
     const parts: string[] = [];
     if (window.partition.length > 0) parts.push(`PARTITION BY ${this.expressions(window.partition)}`);
-    if (window.order.length > 0) parts.push(`ORDER BY ${window.order.map((term) => this.orderTerm(term)).join(', ')}`);
+    if (window.order.length > 0) parts.push(`ORDER BY ${window.order.map(term => this.orderTerm(term)).join(', ')}`);
     return `(${parts.join(' ')})`;
   }
 
   private expressions(nodes: readonly Expression[]): string {
-    return nodes.map((node) => this.expression(node)).join(', ');
+    return nodes.map(node => this.expression(node)).join(', ');
   }
 
   expression(node: Expression): string {
@@ -183,7 +212,8 @@ class Generator {
       case 'field': {
         const record = node.record.kind === 'variable' ? this.environment.variable(node.record.name) : null;
         const type = record instanceof Map ? (record as ReadonlyMap<string, DataType>).get(node.field) : undefined;
-        if (type === undefined || node.record.kind !== 'variable') throw new Error(`field ${node.field} not found in object`);
+        if (type === undefined || node.record.kind !== 'variable')
+          throw new Error(`field ${node.field} not found in object`);
         return this.parameter(`${node.record.name}.${node.field}`, type);
       }
       case 'column':
@@ -224,7 +254,9 @@ class Generator {
         return `${this.expression(node.value)}${node.not ? ' NOT' : ''} BETWEEN ${this.expression(node.lower)} AND ${this.expression(node.upper)}`;
       case 'case': {
         const value = node.value === null ? '' : ` ${this.expression(node.value)}`;
-        const branches = node.branches.map(({ when, then }) => ` WHEN ${this.expression(when)} THEN ${this.expression(then)}`);
+        const branches = node.branches.map(
+          ({ when, then }) => ` WHEN ${this.expression(when)} THEN ${this.expression(then)}`,
+        );
         const otherwise = node.otherwise === null ? '' : ` ELSE ${this.expression(node.otherwise)}`;
         return `CASE${value}${branches.join('')}${otherwise} END`;
       }
@@ -237,7 +269,7 @@ class Generator {
     const definition = FUNCTIONS.get(node.name);
     if (definition === undefined) throw new Error(`function ${node.name} not found`);
     return definition.format(
-      node.args.map((arg) => this.expression(arg)),
+      node.args.map(arg => this.expression(arg)),
       node.distinct,
     );
   }
@@ -252,15 +284,16 @@ class Generator {
     switch (statement.kind) {
       case 'create-table': {
         const columns = statement.columns.map(
-          (column) => `${column.name} ${pgType(column.type)}${column.constraints.map((constraint) => ` ${this.columnConstraint(constraint)}`).join('')}`,
+          column =>
+            `${column.name} ${pgType(column.type)}${column.constraints.map(constraint => ` ${this.columnConstraint(constraint)}`).join('')}`,
         );
-        const constraints = statement.constraints.map((constraint) => this.tableConstraint(constraint));
+        const constraints = statement.constraints.map(constraint => this.tableConstraint(constraint));
         return `CREATE TABLE ${this.qualified(statement.name)} (${[...columns, ...constraints].join(', ')})`;
       }
       case 'alter-table':
-        return `ALTER TABLE ${this.qualified(statement.table)} ${statement.actions.map((action) => this.alterAction(action)).join(', ')}`;
+        return `ALTER TABLE ${this.qualified(statement.table)} ${statement.actions.map(action => this.alterAction(action)).join(', ')}`;
       case 'drop-table': {
-        const tables = statement.tables.map((table) => this.qualified(table)).join(', ');
+        const tables = statement.tables.map(table => this.qualified(table)).join(', ');
         return `DROP TABLE ${statement.ifExists ? 'IF EXISTS ' : ''}${tables}${statement.behavior === '' ? '' : ` ${statement.behavior}`}`;
       }
       case 'create-index': {

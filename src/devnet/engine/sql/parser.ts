@@ -1,6 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import { ActionParser } from './action-parser.js';
-import type { AlterAction, ColumnConstraint, ColumnDefinition, ForeignKey, RoleTarget, Statement, TableConstraint } from './ast.js';
+import type {
+  AlterAction,
+  ColumnConstraint,
+  ColumnDefinition,
+  ForeignKey,
+  RoleTarget,
+  Statement,
+  TableConstraint,
+} from './ast.js';
 
 const PRIVILEGES = ['select', 'insert', 'update', 'delete', 'create', 'drop', 'alter', 'roles', 'call', 'use'];
 const START = `{'{', 'use', 'unuse', 'create', 'alter', 'drop', 'set', 'delete', 'update', 'with', 'select', 'insert', 'grant', 'revoke', 'transfer'}`;
@@ -33,14 +41,17 @@ class StatementParser extends ActionParser {
     const first = this.at;
     if (this.isQueryStart()) return this.sqlStatement();
     if (this.takeWords('create')) return this.create(from, first);
-    if (this.takeWords('alter', 'table')) return { kind: 'alter-table', table: this.identifier(), actions: this.list(() => this.alterAction()) };
+    if (this.takeWords('alter', 'table'))
+      return { kind: 'alter-table', table: this.identifier(), actions: this.list(() => this.alterAction()) };
     if (this.takeWords('drop')) return this.drop();
     if (this.takeWords('grant')) return this.grant(true);
     if (this.takeWords('revoke')) return this.grant(false);
-    if (this.takeWords('transfer', 'ownership', 'to')) return { kind: 'transfer-ownership', target: this.roleTarget(false) };
+    if (this.takeWords('transfer', 'ownership', 'to'))
+      return { kind: 'transfer-ownership', target: this.roleTarget(false) };
     if (this.takeWords('set', 'current', 'namespace', 'to')) return { kind: 'set-namespace', name: this.identifier() };
     if (this.takeWords('use')) return this.use();
-    if (this.takeWords('unuse')) return { kind: 'unuse', alias: this.identifier(), ifExists: this.takeWords('if', 'exists') };
+    if (this.takeWords('unuse'))
+      return { kind: 'unuse', alias: this.identifier(), ifExists: this.takeWords('if', 'exists') };
     throw this.unexpected(START);
   }
 
@@ -49,7 +60,8 @@ class StatementParser extends ActionParser {
     if (this.takeWords('table')) return this.createTable(first, ifNotExists());
     if (this.takeWords('or', 'replace', 'action')) return this.createAction(from, true);
     if (this.takeWords('action')) return this.createAction(from, false);
-    if (this.takeWords('namespace')) return { kind: 'create-namespace', ifNotExists: ifNotExists(), name: this.identifier() };
+    if (this.takeWords('namespace'))
+      return { kind: 'create-namespace', ifNotExists: ifNotExists(), name: this.identifier() };
     if (this.takeWords('role')) return { kind: 'create-role', ifNotExists: ifNotExists(), role: this.identifier() };
     const unique = this.takeWords('unique');
     this.expectWord('index');
@@ -65,7 +77,7 @@ class StatementParser extends ActionParser {
     if (this.takeWords('table')) {
       const guarded = ifExists();
       const tables = this.identifierList();
-      const behavior = ['cascade', 'restrict'].find((word) => this.takeWords(word)) ?? '';
+      const behavior = ['cascade', 'restrict'].find(word => this.takeWords(word)) ?? '';
       return { kind: 'drop-table', tables, ifExists: guarded, behavior: behavior.toUpperCase() };
     }
     if (this.takeWords('index')) return { kind: 'drop-index', ifExists: ifExists(), name: this.identifier() };
@@ -87,12 +99,13 @@ class StatementParser extends ActionParser {
     this.expectSymbol(')');
     const seen = new Set<string>();
     for (const column of columns) {
-      if (seen.has(column.name)) throw this.ruleError('duplicate column name', `column "${column.name}" already exists`, first);
+      if (seen.has(column.name))
+        throw this.ruleError('duplicate column name', `column "${column.name}" already exists`, first);
       seen.add(column.name);
     }
     const keys =
-      columns.filter((column) => column.constraints.some((constraint) => constraint.kind === 'primary')).length +
-      constraints.filter((constraint) => constraint.rule.kind === 'primary').length;
+      columns.filter(column => column.constraints.some(constraint => constraint.kind === 'primary')).length +
+      constraints.filter(constraint => constraint.rule.kind === 'primary').length;
     if (keys === 0) throw this.ruleError('missing primary key', 'no primary key declared', first);
     if (keys > 1) throw this.ruleError('redeclared primary key', 'multiple primary keys declared', first);
     return { kind: 'create-table', name, ifNotExists, columns, constraints };
@@ -107,7 +120,8 @@ class StatementParser extends ActionParser {
   private tableConstraint(): TableConstraint {
     const name = this.takeWords('constraint') ? this.identifier() : null;
     if (this.takeWords('unique')) return { name, rule: { kind: 'unique', columns: this.identifiersInParens() } };
-    if (this.takeWords('primary', 'key')) return { name, rule: { kind: 'primary', columns: this.identifiersInParens() } };
+    if (this.takeWords('primary', 'key'))
+      return { name, rule: { kind: 'primary', columns: this.identifiersInParens() } };
     if (this.takeWords('check')) return { name, rule: { kind: 'check', value: this.inParens() } };
     this.expectWord('foreign', 'key');
     const columns = this.identifiersInParens();
@@ -147,10 +161,10 @@ class StatementParser extends ActionParser {
     const columns = this.identifiersInParens();
     const actions: ForeignKey['actions'] = [];
     while (actions.length < 2 && this.takeWords('on')) {
-      const on = ['update', 'delete'].find((word) => this.takeWords(word));
+      const on = ['update', 'delete'].find(word => this.takeWords(word));
       if (on === undefined) throw this.unexpected(`{'delete', 'update'}`);
       const acts = [['set', 'null'], ['set', 'default'], ['restrict'], ['no', 'action'], ['cascade']];
-      const act = acts.find((words) => this.takeWords(...words));
+      const act = acts.find(words => this.takeWords(...words));
       if (act === undefined) throw this.unexpected(`{'cascade', 'restrict', 'set', 'no'}`);
       actions.push({ on: on.toUpperCase(), act: act.join(' ').toUpperCase() });
     }
@@ -192,10 +206,10 @@ class StatementParser extends ActionParser {
     const conditional = isGrant ? this.takeWords('if', 'not', 'granted') : this.takeWords('if', 'granted');
     const privileges: string[] = [];
     let role: string | null = null;
-    if (PRIVILEGES.some((word) => this.isWord(word))) {
+    if (PRIVILEGES.some(word => this.isWord(word))) {
       privileges.push(
         ...this.list(() => {
-          const word = PRIVILEGES.find((candidate) => this.takeWords(candidate));
+          const word = PRIVILEGES.find(candidate => this.takeWords(candidate));
           if (word === undefined) throw this.unexpected('a privilege');
           return word.toUpperCase();
         }),
@@ -230,7 +244,11 @@ class StatementParser extends ActionParser {
   }
 }
 
-const cache = new LRUCache<string, readonly Statement[]>({ max: 500, maxSize: 8_000_000, sizeCalculation: (_, text) => text.length + 1 });
+const cache = new LRUCache<string, readonly Statement[]>({
+  max: 500,
+  maxSize: 8_000_000,
+  sizeCalculation: (_, text) => text.length + 1,
+});
 
 /** Statements of a text, in order. Throws `SqlSyntaxError`. Do not change the result: it is shared. */
 export function parse(text: string): readonly Statement[] {

@@ -1,5 +1,17 @@
 import type { DataType } from '../../../protocol/index.js';
-import type { Cte, Dml, Expression, Join, Relation, Select, SelectCore, SetClause, SqlStatement, Upsert, Window } from './ast.js';
+import type {
+  Cte,
+  Dml,
+  Expression,
+  Join,
+  Relation,
+  Select,
+  SelectCore,
+  SetClause,
+  SqlStatement,
+  Upsert,
+  Window,
+} from './ast.js';
 import { arrayOf, BOOL, fits, INT8, isNumber, isSame, itemOf, TEXT, typeText } from './data-type.js';
 import { FUNCTIONS } from './functions.js';
 
@@ -90,7 +102,7 @@ class Planner {
   statement(statement: SqlStatement): Plan {
     for (const cte of statement.ctes) this.cte(cte, statement.recursive);
     const fields = this.core(statement.core);
-    return { fields: fields.map((field) => ({ name: field.name, type: scalar(field) })), widths: this.widths };
+    return { fields: fields.map(field => ({ name: field.name, type: scalar(field) })), widths: this.widths };
   }
 
   private cte(cte: Cte, recursive: boolean): void {
@@ -140,7 +152,7 @@ class Planner {
   }
 
   private tableFields(table: PlanTable, parent: string): Field[] {
-    return table.columns.map((column) => ({ parent, name: column.name, type: column.type }));
+    return table.columns.map(column => ({ parent, name: column.name, type: column.type }));
   }
 
   /** `self` and `columns` are set for the query of a CTE that may refer to itself. */
@@ -159,7 +171,8 @@ class Planner {
       for (const term of select.order) this.expression(term.expression, sortable);
     });
     inSection('LIMIT', () => {
-      if (select.limit !== null && !fits(scalar(this.expression(select.limit, sortable)), INT8)) throw new Error('LIMIT must be an int');
+      if (select.limit !== null && !fits(scalar(this.expression(select.limit, sortable)), INT8))
+        throw new Error('LIMIT must be an int');
     });
     inSection('OFFSET', () => {
       if (select.offset !== null && !fits(scalar(this.expression(select.offset, sortable)), INT8))
@@ -173,7 +186,9 @@ class Planner {
     left.forEach((field, index) => {
       const other = right[index]!;
       if (!fits(scalar(field), scalar(other)))
-        throw new Error(`${prefix}field ${index} (named ${field.name} and ${other.name}) does not have the same data type`);
+        throw new Error(
+          `${prefix}field ${index} (named ${field.name} and ${other.name}) does not have the same data type`,
+        );
     });
   }
 
@@ -186,7 +201,8 @@ class Planner {
     inSection('UNKNOWN', () => (fields = this.relation(core.from!)));
     inSection('JOIN', () => (fields = this.joins(fields, core.joins)));
     inSection('WHERE', () => {
-      if (core.where !== null && !fits(scalar(this.expression(core.where, fields)), BOOL)) throw new Error('WHERE must be a boolean');
+      if (core.where !== null && !fits(scalar(this.expression(core.where, fields)), BOOL))
+        throw new Error('WHERE must be a boolean');
     });
     inSection('GROUP BY', () => {
       for (const term of core.groupBy) this.expression(term, fields);
@@ -202,12 +218,12 @@ class Planner {
   }
 
   private results(core: SelectCore, fields: Field[]): Field[] {
-    return core.columns.flatMap((column) => {
+    return core.columns.flatMap(column => {
       if (column.kind === 'star') {
         if (core.from === null) throw new Error('wildcard "*" cannot be used without a FROM clause');
-        const picked = fields.filter((field) => column.table === null || field.parent === column.table);
+        const picked = fields.filter(field => column.table === null || field.parent === column.table);
         if (picked.length === 0) throw new Error(`table "${column.table ?? ''}" not found`);
-        return picked.map((field) => ({ ...field }));
+        return picked.map(field => ({ ...field }));
       }
       const field = { ...this.expression(column.expression, fields) };
       return column.alias === null ? [field] : [{ parent: '', name: column.alias, type: field.type }];
@@ -253,7 +269,9 @@ class Planner {
       row.forEach((value, index) => {
         const type = scalar(this.expression(value, fields));
         if (!fits(type, targets[index]!.type))
-          throw new Error(`insert value ${index + 1} must be of type ${typeText(targets[index]!.type)}, received ${typeText(type)}`);
+          throw new Error(
+            `insert value ${index + 1} must be of type ${typeText(targets[index]!.type)}, received ${typeText(type)}`,
+          );
       });
     }
     if (core.upsert !== null) this.upsert(core.upsert, table, fields);
@@ -263,8 +281,8 @@ class Planner {
     for (const column of table.columns)
       if (column.primary && !names.includes(column.name))
         throw new Error(`column is not nullable: column "${column.name}" must be specified as an insert column`);
-    return names.map((name) => {
-      const column = table.columns.find((candidate) => candidate.name === name);
+    return names.map(name => {
+      const column = table.columns.find(candidate => candidate.name === name);
       if (column === undefined) throw new Error(`column "${name}" not found in table`);
       return column;
     });
@@ -272,10 +290,11 @@ class Planner {
 
   private upsert(upsert: Upsert, table: PlanTable, fields: Field[]): void {
     for (const name of upsert.columns)
-      if (!table.columns.some((column) => column.name === name)) throw new Error(`conflict column "${name}" not found in table`);
+      if (!table.columns.some(column => column.name === name))
+        throw new Error(`conflict column "${name}" not found in table`);
     if (upsert.columns.length > 0) {
       const isArbiter = table.unique.some(
-        (set) => set.length === upsert.columns.length && set.every((name) => upsert.columns.includes(name)),
+        set => set.length === upsert.columns.length && set.every(name => upsert.columns.includes(name)),
       );
       if (!isArbiter && upsert.columns.length === 1)
         throw new Error(
@@ -285,9 +304,11 @@ class Planner {
     }
     if (upsert.update.length === 0) return;
     if (upsert.conflictWhere !== null)
-      throw new Error('engine does not yet support index predicates on upsert. Try using a WHERE constraint after the SET clause');
+      throw new Error(
+        'engine does not yet support index predicates on upsert. Try using a WHERE constraint after the SET clause',
+      );
     if (upsert.columns.length === 0) throw new Error('conflict column must be specified for DO UPDATE');
-    const all = [...fields, ...fields.map((field) => ({ ...field, parent: 'excluded' }))];
+    const all = [...fields, ...fields.map(field => ({ ...field, parent: 'excluded' }))];
     // an unqualified name means the table, not `excluded`
     this.assignments(upsert.update, table, fields, all);
     if (upsert.where !== null && !fits(scalar(this.expression(upsert.where, all)), BOOL))
@@ -296,11 +317,14 @@ class Planner {
 
   private assignments(clauses: readonly SetClause[], table: PlanTable, fields: Field[], all = fields): void {
     for (const clause of clauses) {
-      const column = table.columns.find((candidate) => candidate.name === clause.column);
-      if (column === undefined) throw new Error(`column not found or cannot be referenced in this part of the query: "${clause.column}"`);
+      const column = table.columns.find(candidate => candidate.name === clause.column);
+      if (column === undefined)
+        throw new Error(`column not found or cannot be referenced in this part of the query: "${clause.column}"`);
       const type = scalar(this.expression(clause.value, all));
       if (!fits(type, column.type))
-        throw new Error(`cannot assign type ${typeText(type)} to column "${column.name}" of type ${typeText(column.type)}`);
+        throw new Error(
+          `cannot assign type ${typeText(type)} to column "${column.name}" of type ${typeText(column.type)}`,
+        );
     }
   }
 
@@ -312,9 +336,13 @@ class Planner {
   private column(table: string | null, name: string, fields: Field[]): Field {
     const shown = table === null ? name : `${table}.${name}`;
     for (const candidates of [fields, this.outer]) {
-      const found = candidates.filter((field) => field.name === name && (table === null || field.parent === table));
-      const places = new Set(found.filter((field) => field.parent !== 'excluded' || table !== null).map(named));
-      if (places.size > 1 && new Set(found.map((field) => field.parent)).size > 1 && !found.some((field) => field.parent === ''))
+      const found = candidates.filter(field => field.name === name && (table === null || field.parent === table));
+      const places = new Set(found.filter(field => field.parent !== 'excluded' || table !== null).map(named));
+      if (
+        places.size > 1 &&
+        new Set(found.map(field => field.parent)).size > 1 &&
+        !found.some(field => field.parent === '')
+      )
         throw new Error(`ambiguous column: "${shown}"`);
       if (found.length > 0) return { ...found[0]! };
     }
@@ -354,7 +382,8 @@ class Planner {
         return this.expression(node.inner, fields);
       case 'collate':
         if (node.collation !== 'nocase') throw new Error(`unknown collation "${node.collation}"`);
-        if (!fits(this.typeOf(node.inner, fields), TEXT)) throw new Error('NOCASE collation can only be applied to text types');
+        if (!fits(this.typeOf(node.inner, fields), TEXT))
+          throw new Error('NOCASE collation can only be applied to text types');
         return this.expression(node.inner, fields);
       case 'field': {
         const record = this.expression(node.record, fields).type;
@@ -417,18 +446,21 @@ class Planner {
       if (node.star) throw new Error('star (*) not allowed in non-aggregate function calls');
       if (node.distinct) throw new Error('DISTINCT not allowed in non-aggregate function calls');
     }
-    const type = definition.result(node.args.map((arg) => this.typeOf(arg, fields)));
+    const type = definition.result(node.args.map(arg => this.typeOf(arg, fields)));
     return { parent: '', name: node.name, type };
   }
 
   private array(items: readonly Expression[], cast: DataType | null, fields: Field[]): Field {
     if (items.length === 0) {
       if (cast === null)
-        throw new Error('cannot detect type for empty array: Try type casting to the desired type, for example ARRAY[]::TEXT[]');
+        throw new Error(
+          'cannot detect type for empty array: Try type casting to the desired type, for example ARRAY[]::TEXT[]',
+        );
       return anonymous(cast);
     }
-    const types = items.map((item) => this.typeOf(item, fields));
-    if (types.some((type) => !fits(types[0]!, type))) throw new Error('array constructor must have elements of the same type');
+    const types = items.map(item => this.typeOf(item, fields));
+    if (types.some(type => !fits(types[0]!, type)))
+      throw new Error('array constructor must have elements of the same type');
     return anonymous(arrayOf(types[0]!));
   }
 
@@ -438,7 +470,9 @@ class Planner {
     for (const { when, then } of node.branches) {
       const type = this.typeOf(then, fields);
       if (result !== null && !fits(result, type))
-        throw new Error(`all THEN expressions must be of the same type ${typeText(result)}, received ${typeText(type)}`);
+        throw new Error(
+          `all THEN expressions must be of the same type ${typeText(result)}, received ${typeText(type)}`,
+        );
       result ??= type;
       const whenType = this.typeOf(when, fields);
       if (!fits(expected, whenType))
@@ -447,7 +481,9 @@ class Planner {
     if (node.otherwise !== null) {
       const type = this.typeOf(node.otherwise, fields);
       if (!fits(result!, type))
-        throw new Error(`ELSE expression must be of the same type of THEN expressions ${typeText(result!)}, received ${typeText(type)}`);
+        throw new Error(
+          `ELSE expression must be of the same type of THEN expressions ${typeText(result!)}, received ${typeText(type)}`,
+        );
     }
     return anonymous(result!);
   }
@@ -461,15 +497,20 @@ class Planner {
     };
     switch (node.kind) {
       case 'compare':
-        same(this.typeOf(node.left, fields), this.typeOf(node.right, fields), 'comparison operands must be of the same type');
+        same(
+          this.typeOf(node.left, fields),
+          this.typeOf(node.right, fields),
+          'comparison operands must be of the same type',
+        );
         return;
       case 'logical':
         for (const side of [node.left, node.right])
-          if (!fits(this.typeOf(side, fields), BOOL)) throw new Error('logical operators must be applied to boolean types');
+          if (!fits(this.typeOf(side, fields), BOOL))
+            throw new Error('logical operators must be applied to boolean types');
         return;
       case 'like': {
         const types = [this.typeOf(node.left, fields), this.typeOf(node.right, fields)];
-        if (types.some((type) => !fits(type, TEXT)))
+        if (types.some(type => !fits(type, TEXT)))
           throw new Error(`string comparison operands must be of type string. ${types.map(typeText).join(' != ')}`);
         return;
       }
@@ -477,7 +518,8 @@ class Planner {
         const left = this.typeOf(node.left, fields);
         const right = this.typeOf(node.right, fields);
         if (node.distinct) same(left, right, 'IS DISTINCT FROM requires operands of the same type');
-        else if (right.name !== 'null' && !isSame(left, right)) throw new Error('IS requires the right operand to be NULL');
+        else if (right.name !== 'null' && !isSame(left, right))
+          throw new Error('IS requires the right operand to be NULL');
         return;
       }
       case 'between': {
@@ -494,7 +536,11 @@ class Planner {
           same(left, scalar(result[0]!), 'IN subquery must return the same type as the left expression');
         }
         for (const item of node.list ?? [])
-          same(left, this.typeOf(item, fields), 'IN list must contain elements of the same type as the left expression');
+          same(
+            left,
+            this.typeOf(item, fields),
+            'IN list must contain elements of the same type as the left expression',
+          );
         return;
       }
     }

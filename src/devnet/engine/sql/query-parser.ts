@@ -1,10 +1,21 @@
-import type { Cte, Dml, Join, Relation, ResultColumn, Select, SelectCore, SetClause, SqlStatement, Upsert } from './ast.js';
+import type {
+  Cte,
+  Dml,
+  Join,
+  Relation,
+  ResultColumn,
+  Select,
+  SelectCore,
+  SetClause,
+  SqlStatement,
+  Upsert,
+} from './ast.js';
 import { ExpressionParser } from './expression-parser.js';
 
 /** SELECT, INSERT, UPDATE, DELETE. */
 export class QueryParser extends ExpressionParser {
   protected isQueryStart(): boolean {
-    return ['with', 'select', 'insert', 'update', 'delete'].some((word) => this.isWord(word));
+    return ['with', 'select', 'insert', 'update', 'delete'].some(word => this.isWord(word));
   }
 
   protected sqlStatement(): SqlStatement {
@@ -43,7 +54,7 @@ export class QueryParser extends ExpressionParser {
     for (;;) {
       if (this.takeWords('union', 'all')) operators.push('UNION ALL');
       else {
-        const word = ['union', 'intersect', 'except'].find((candidate) => this.takeWords(candidate));
+        const word = ['union', 'intersect', 'except'].find(candidate => this.takeWords(candidate));
         if (word === undefined) break;
         operators.push(word.toUpperCase());
       }
@@ -108,7 +119,7 @@ export class QueryParser extends ExpressionParser {
   private joins(): Join[] {
     const joins: Join[] = [];
     for (;;) {
-      const type = ['inner', 'left', 'right', 'full'].find((word) => this.isWord(word) && this.isWord('join', 1));
+      const type = ['inner', 'left', 'right', 'full'].find(word => this.isWord(word) && this.isWord('join', 1));
       if (type === undefined && !this.isWord('join')) return joins;
       this.at += type === undefined ? 1 : 2;
       const relation = this.relation();
@@ -137,7 +148,15 @@ export class QueryParser extends ExpressionParser {
       from = this.relation();
       joins = this.joins();
     }
-    return { kind: 'update', table, alias, set, from, joins, where: this.takeWords('where') ? this.expression() : null };
+    return {
+      kind: 'update',
+      table,
+      alias,
+      set,
+      from,
+      joins,
+      where: this.takeWords('where') ? this.expression() : null,
+    };
   }
 
   private remove(): Dml {

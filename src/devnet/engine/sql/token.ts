@@ -89,7 +89,7 @@ export function tokenize(source: string): Token[] {
       const end = word(at + 1);
       push(c === 36 ? 'variable' : 'context', source.slice(at, end).toLowerCase(), end);
     } else {
-      const pair = SYMBOLS.find((symbol) => source.startsWith(symbol, at));
+      const pair = SYMBOLS.find(symbol => source.startsWith(symbol, at));
       if (pair !== undefined) push('symbol', pair, at + 2);
       else if (SINGLE.has(source[at]!)) push('symbol', source[at]!, at + 1);
       else throw syntaxError(source, at, `token recognition error at: '${source[at]!}'`);

@@ -87,7 +87,11 @@ export class Accounts {
     if (account !== null) this.spends.push({ account: id, amount: taken, nonce: op.nonce });
     this.set({ ...id, balance: balance - taken, nonce: op.nonce });
     if (taken < wanted)
-      return { code: CODE_BALANCE, log: `transaction tries to spend ${price} tokens, but account has ${balance} tokens`, gas: taken };
+      return {
+        code: CODE_BALANCE,
+        log: `transaction tries to spend ${price} tokens, but account has ${balance} tokens`,
+        gas: taken,
+      };
     if (op.fee < price)
       return {
         code: CODE_FEE,

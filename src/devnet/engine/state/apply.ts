@@ -1,4 +1,14 @@
-import { decodeColumnData, decodeElements, plainNumeric, type ColumnScalar, type ColumnValue, type DataType, type Element, type Relation, type RowChange } from '../../../protocol/index.js';
+import {
+  decodeColumnData,
+  decodeElements,
+  plainNumeric,
+  type ColumnScalar,
+  type ColumnValue,
+  type DataType,
+  type Element,
+  type Relation,
+  type RowChange,
+} from '../../../protocol/index.js';
 import { ReplicationHalt } from '../errors.js';
 import { PgError, type PgSession } from '../pg/session.js';
 import type { DefectSwitches } from '../types.js';

@@ -18,13 +18,16 @@ const quotedName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** Changes whenever the triggers of the table have to be made anew. */
 export const captureSignature = (table: CatalogTable): string =>
-  table.columns.map(column => `${column.name} ${column.streamType.name}${column.streamType.isArray ? '[]' : ''}`).join(',');
+  table.columns
+    .map(column => `${column.name} ${column.streamType.name}${column.streamType.isArray ? '[]' : ''}`)
+    .join(',');
 
 /** Statements that make the triggers of one table. */
 export function captureSql(namespace: string, table: CatalogTable): string {
   const target = `${quotedName(namespace)}.${quotedName(table.name)}`;
   const watcher = `kwild_capture.watch_${table.oid}`;
-  // a large value that an update leaves alone keeps its place in the TOAST table, and is not sent by a real node
+  // A large value that an update leaves alone keeps its place in the TOAST table, and is not sent by a real node. Has to be
+  // asked before the row is taken as a whole, which brings all its values in.
   const kept = table.columns.map(({ name, streamType }) => {
     if (!isLarge(streamType)) return 'false';
     const chunk = (side: string): string => `pg_column_toast_chunk_id(${side}.${quotedName(name)})`;
@@ -35,13 +38,16 @@ export function captureSql(namespace: string, table: CatalogTable): string {
   const when = always ? '' : `WHEN (current_setting('kwil.record', true) = 'on')`;
   return `
 CREATE OR REPLACE FUNCTION ${watcher}() RETURNS trigger LANGUAGE plpgsql AS $watch$
+DECLARE
+  left_alone bool[];
 BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO kwild_capture.change (relation, kind, new) VALUES (${table.oid}, 'I', NEW::text);
     RETURN NULL;
   ELSIF TG_OP = 'UPDATE' THEN
+    ${hasLarge ? `left_alone := ARRAY[${kept.join(', ')}];` : ''}
     INSERT INTO kwild_capture.change (relation, kind, old, new, kept)
-      VALUES (${table.oid}, 'U', OLD::text, NEW::text, ${hasLarge ? `ARRAY[${kept.join(', ')}]` : 'NULL'});
+      VALUES (${table.oid}, 'U', OLD::text, NEW::text, left_alone);
     RETURN NEW;
   END IF;
   INSERT INTO kwild_capture.change (relation, kind, old) VALUES (${table.oid}, 'D', OLD::text);

@@ -109,7 +109,9 @@ export class Catalog {
   }
 
   dropNamespace(name: string): void {
-    this.session.script(`DROP SCHEMA ${name} CASCADE; DELETE FROM kwild_engine.namespaces WHERE name = ${literal(name)}`);
+    this.session.script(
+      `DROP SCHEMA ${name} CASCADE; DELETE FROM kwild_engine.namespaces WHERE name = ${literal(name)}`,
+    );
     const namespaces = new Map(this.state.namespaces);
     namespaces.delete(name);
     this.state = { namespaces, roles: this.readRoles() };
@@ -126,12 +128,10 @@ export class Catalog {
     ).rows;
     const insert = (table: string, entries: readonly { name: string; type: DataType }[]): void => {
       entries.forEach((entry, index) => {
-        this.session.run(`INSERT INTO kwild_engine.${table} (action_id, "position", name, type) VALUES ($1, $2, $3, $4)`, [
-          row![0]!,
-          String(index + 1),
-          entry.name,
-          infoType(entry.type),
-        ]);
+        this.session.run(
+          `INSERT INTO kwild_engine.${table} (action_id, "position", name, type) VALUES ($1, $2, $3, $4)`,
+          [row![0]!, String(index + 1), entry.name, infoType(entry.type)],
+        );
       });
     };
     insert('parameters', action.parameters);

@@ -38,7 +38,9 @@ export function dumpState(session: PgSession): Buffer {
   const line = (text: string): void => {
     parts.push(Buffer.from(`${text}\n`, 'utf8'));
   };
-  const users = session.once(`SELECT name FROM kwild_engine.namespaces WHERE type = 'USER' ORDER BY name`).map(row => row[0]!);
+  const users = session
+    .once(`SELECT name FROM kwild_engine.namespaces WHERE type = 'USER' ORDER BY name`)
+    .map(row => row[0]!);
   for (const schema of [...FIXED_SCHEMAS, ...users].sort()) line(`CREATE SCHEMA ${quotedName(schema)};`);
   const tables = session
     .once(USER_TABLES_SQL)
@@ -86,7 +88,9 @@ function copyTable(session: PgSession, target: string, parts: Buffer[], line: (t
 
 function constraints(session: PgSession, table: UserTable, kinds: string): string[] {
   return session
-    .once(`SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = ${table.oid} AND contype ${kinds} ORDER BY conname`)
+    .once(
+      `SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = ${table.oid} AND contype ${kinds} ORDER BY conname`,
+    )
     .map(([name, rule]) => `ALTER TABLE ONLY ${table.target} ADD CONSTRAINT ${quotedName(name!)} ${rule!};`);
 }
 
@@ -107,7 +111,8 @@ export function restoreState(session: PgSession, sql: Uint8Array): void {
   try {
     for (const part of readDump(text)) {
       if ('data' in part) session.copyIn(part.copy, part.data);
-      else if (!FIXED_SCHEMAS.some(schema => part.statement === `CREATE SCHEMA ${quotedName(schema)};`)) session.script(part.statement);
+      else if (!FIXED_SCHEMAS.some(schema => part.statement === `CREATE SCHEMA ${quotedName(schema)};`))
+        session.script(part.statement);
     }
     session.script('COMMIT');
   } catch (error) {

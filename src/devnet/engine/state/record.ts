@@ -1,4 +1,11 @@
-import { encodeColumnData, formatNumeric, type ColumnScalar, type ColumnValue, type DataType, type Element } from '../../../protocol/index.js';
+import {
+  encodeColumnData,
+  formatNumeric,
+  type ColumnScalar,
+  type ColumnValue,
+  type DataType,
+  type Element,
+} from '../../../protocol/index.js';
 import { EngineHalt } from '../errors.js';
 import type { PgSession } from '../pg/session.js';
 import type { DefectSwitches } from '../types.js';
@@ -38,7 +45,8 @@ function markUnchanged(before: readonly ColumnValue[], after: ColumnValue[], kep
   after.forEach((value, index) => {
     const old = before[index];
     if (kept[index] === 't') after[index] = { kind: 1 };
-    else if (old !== undefined && old.kind === value.kind && sameBytes(old.data, value.data)) after[index] = { kind: 3 };
+    else if (old !== undefined && old.kind === value.kind && sameBytes(old.data, value.data))
+      after[index] = { kind: 3 };
   });
 }
 
@@ -58,7 +66,10 @@ function encodeCell(type: DataType, text: string, defects: DefectSwitches): Uint
   const items = parseArray(text);
   if (items.length === 0 && defects.emptyArrayEndsNode) {
     if (isRiskyArray(type))
-      throw new EngineHalt(`decodeWALData failed: ${type.name === 'int8' || type.name === 'int4' ? 'strconv.ParseInt: ' : ''}parsing "": invalid syntax`, 'engine-panic');
+      throw new EngineHalt(
+        `decodeWALData failed: ${type.name === 'int8' || type.name === 'int4' ? 'strconv.ParseInt: ' : ''}parsing "": invalid syntax`,
+        'engine-panic',
+      );
     // an empty text[] is taken for a list of one empty text
     if (type.name === 'text') return encodeColumnData(type, ['']);
   }
