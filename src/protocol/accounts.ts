@@ -1,4 +1,5 @@
-import { Reader, Writer } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 
 /** Key types that Kwil's binary forms know, in the order of their flags. */
 export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;

@@ -1,4 +1,6 @@
-import { bytesOfHex, hexOf, Reader, Writer } from './bytes.js';
+import { bytesOfHex, hexOf } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { keyFlag, readKeyType } from './accounts.js';
 import { CodecError } from './errors.js';
 import { hashBytes, sha256, sha256Hex, ZERO_HASH } from './hash.js';

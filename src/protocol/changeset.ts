@@ -1,5 +1,7 @@
 import { encodeAccountId, readAccountId, type AccountId } from './accounts.js';
-import { bufferOf, Reader, Writer } from './bytes.js';
+import { bufferOf } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { readDataType, writeDataType, type DataType } from './values.js';
 

@@ -1,4 +1,6 @@
-import { Reader, utf8Bytes, utf8Text, Writer } from './bytes.js';
+import { utf8Bytes, utf8Text } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { uuidBytes, uuidText } from './hash.js';
 import { typeText, type DataType } from './values.js';

@@ -1,5 +1,7 @@
 import { encodeAccountId, type AccountId } from './accounts.js';
-import { Reader, utf8Bytes, Writer } from './bytes.js';
+import { utf8Bytes } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { keyFlag } from './accounts.js';
 import { kwilUuid } from './hash.js';
 import type { VotableEvent } from './payloads.js';

@@ -137,19 +137,17 @@ class Parser {
   }
 }
 
-export const isSpace = (byte: number | undefined): boolean =>
-  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 /** Digits, sign, point, exponent: what a number can consist of. */
-export const isNumberByte = (byte: number | undefined): boolean =>
+const isNumberByte = (byte: number | undefined): boolean =>
   byte !== undefined &&
   ((byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || byte === 0x65 || byte === 0x45);
 
-export const isJsonNumber = (text: string): boolean =>
-  /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/.test(text);
+const isJsonNumber = (text: string): boolean => /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/.test(text);
 
 /** Index just behind the string that begins with the quote at `start`; −1 when it never ends or holds a raw control byte. */
-export function stringEnd(bytes: Uint8Array, start: number): number {
+function stringEnd(bytes: Uint8Array, start: number): number {
   for (let at = start + 1; at < bytes.length; at++) {
     const byte = bytes[at]!;
     if (byte === 0x22) return at + 1;

@@ -1,5 +1,7 @@
 import { keyFlag, readKeyType, type KeyType } from './accounts.js';
-import { bytesOfHex, hexOf, Reader, utf8Bytes, Writer } from './bytes.js';
+import { bytesOfHex, hexOf, utf8Bytes } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { sha256Hex } from './hash.js';
 import { JsonNumber, jsonString, membersOf, textMember, type JsonValue } from './json.js';

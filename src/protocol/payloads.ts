@@ -1,6 +1,7 @@
 import type { KeyType, AccountId } from './accounts.js';
 import { encodeAccountId, keyFlag, readAccountId, readKeyType } from './accounts.js';
-import { Reader, Writer } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { uuidBytes, uuidText } from './hash.js';
 import { decodeEncodedValue, encodeEncodedValue, type EncodedValue } from './values.js';

@@ -1,4 +1,6 @@
-import { base64Of, bytesOfBase64, bytesOfHex, hexOf, Reader, utf8Bytes, Writer } from './bytes.js';
+import { base64Of, bytesOfBase64, bytesOfHex, hexOf, utf8Bytes } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { sha256, sha256Hex } from './hash.js';
 import { integerMember, jsonString, membersOf, parseJson, textMember, type JsonObject } from './json.js';

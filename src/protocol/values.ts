@@ -1,4 +1,6 @@
-import { base64Of, bytesOfBase64, Reader, utf8Bytes, utf8Text, Writer } from './bytes.js';
+import { base64Of, bytesOfBase64, utf8Bytes, utf8Text } from './bytes.js';
+import { Reader } from './reader.js';
+import { Writer } from './writer.js';
 import { CodecError } from './errors.js';
 import { uuidBytes, uuidText } from './hash.js';
 import { integerOf, jsonString, membersOf, parseJson, textMember, type JsonObject, type JsonValue } from './json.js';

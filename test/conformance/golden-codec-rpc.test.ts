@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   bytesOfBase64,
+  bytesOfHex,
   CodecError,
   decodeCall,
   decodeCallMessage,
@@ -36,6 +37,7 @@ import {
   scanEnvelope,
   sha256Hex,
   signedCallText,
+  signedQueryText,
   sliceOf,
   txHash,
   utf8Bytes,
@@ -304,6 +306,38 @@ describe('recorded parameters and calls', () => {
         expect(verdict.ok, where(call)).toBe(true);
         good++;
       }
+    }
+    expect(good).toBeGreaterThan(2);
+  });
+});
+
+describe('recorded authenticated queries', () => {
+  it('verify exactly when the node answered them', () => {
+    let good = 0;
+    for (const call of of('user.authenticated_query')) {
+      const params = parsedParams(call) as {
+        body?: { Statement: string; Parameters: { Name: string; Value: unknown }[] | null };
+        Challenge?: string;
+        auth_type: string;
+        sender: string;
+        signature?: string;
+      };
+      if (params.body === undefined || typeof params.Challenge !== 'string' || typeof params.signature !== 'string')
+        continue;
+      const named = (params.body.Parameters ?? []).map(({ Name, Value }) => ({
+        name: Name,
+        value: decodeEncodedValueJson(JSON.stringify(Value)),
+      }));
+      const text = signedQueryText(params.body.Statement, named, bytesOfBase64(params.Challenge));
+      const verdict = verifyMessage(
+        params.auth_type,
+        bytesOfHex(params.sender),
+        utf8Bytes(text),
+        bytesOfBase64(params.signature),
+      );
+      if (call.result === null) continue;
+      expect(verdict.ok, where(call)).toBe(true);
+      good++;
     }
     expect(good).toBeGreaterThan(2);
   });

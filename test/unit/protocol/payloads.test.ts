@@ -5,11 +5,13 @@ import {
   BOOL,
   CodecError,
   dataType,
+  decodeAccountId,
   decodeCall,
   decodeEncodedValue,
   decodeEncodedValueJson,
   decodePayload,
   decodeValue,
+  encodeAccountId,
   encodeCall,
   encodeDataType,
   encodeEncodedValue,
@@ -128,6 +130,9 @@ describe('values', () => {
   });
 
   it('have the layouts of the reference', () => {
+    const account = { identifier: hex('19e7e376e7c213b7e7e7e46cc70a5dd086daff2a'), keyType: 'secp256k1' as const };
+    expect(hexOf(encodeAccountId(account))).toBe('00001400000019e7e376e7c213b7e7e7e46cc70a5dd086daff2a00000000');
+    expect(decodeAccountId(encodeAccountId(account)).keyType).toBe('secp256k1');
     expect(hexOf(encodeDataType(INT8))).toBe('000000000004696e74380000000000');
     expect(hexOf(encodeEncodedValue(int8Value(1n)))).toBe(
       hex('0000 0f000000 0000 00000004 696e7438 00 0000 0000 0100 09000000 01 0000000000000001').toString('hex'),
