@@ -66,10 +66,12 @@ export function upstreamCode(error: unknown, responded: boolean): UpstreamCode {
     case 'UND_ERR_CLOSED':
       return 'closed';
     default:
-      if (code.startsWith('HPE_')) return 'node_malformed';
+      if (code.startsWith('HPE_') || isParserError(error)) return 'node_malformed';
       return responded ? 'node_cut' : 'node_reset';
   }
 }
+
+const isParserError = (error: unknown): boolean => error instanceof Error && error.name === 'HTTPParserError';
 
 /** The first code in an error, its causes and, for several addresses of one name, its parts. */
 function codeOf(error: unknown): string {

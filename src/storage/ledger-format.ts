@@ -48,7 +48,7 @@ export function decodeEntry(hash: TxHash, bytes: Buffer): LedgerEntry {
     const meta = JSON.parse(bytes.toString('utf8', 4, 4 + length)) as Omit<LedgerEntry, 'hash' | 'tx'>;
     if (!LEDGER_STATES.includes(meta.state) || (meta.network !== 'old' && meta.network !== 'new'))
       throw new Error('unknown member');
-    return { ...meta, hash, tx: Uint8Array.prototype.slice.call(bytes, 4 + length) };
+    return { ...meta, hash, tx: new Uint8Array(bytes.subarray(4 + length)) };
   } catch (cause) {
     throw new GatewayError('ledger_damaged', 'integrity', `the ledger entry of transaction ${hash} cannot be read`, {
       cause,
