@@ -69,6 +69,8 @@ export interface NetworkHandle {
   height(): number;
   migrationStatus(): NetworkParams['migrationStatus'] | null;
   migrationWindow(): { readonly start: number; readonly end: number } | null;
+  /** Old network: whether the genesis dump is being written. */
+  dumping(): boolean;
   /** New network: last old height that it applied. */
   appliedHeight(): number;
   blocks(from?: number, to?: number): readonly BlockSummary[];
@@ -193,6 +195,7 @@ function networkHandle(core: NetworkCore, clock: Clock): NetworkHandle {
     height: () => shownHeight(core, core.store()?.head()),
     migrationStatus: () => (core.store() ? core.consensus().params.migrationStatus : null),
     migrationWindow: () => (core.store() ? core.consensus().migration : null),
+    dumping: () => core.dumping() !== null,
     appliedHeight: () => (core.store() ? core.consensus().received.lastApplied : 0),
     blocks(from, to) {
       const store = core.store();

@@ -151,6 +151,7 @@ export function createBlockMaker(ports: BlockMakerPorts): (leader: DevNode) => P
       state.snapshot = await packSnapshot(height, await state.views[0]!.engine.dump());
     })();
     state.dumping = work;
+    ports.changed();
     try {
       await work;
     } finally {
