@@ -24,7 +24,7 @@ export interface Condition {
   readonly title: string;
   /** Without it the migration is not even `ready`. The rest is looked at by preflight only. */
   readonly isGate: boolean;
-  judge(world: World, settings: ConditionSettings): Judgement;
+  readonly judge: (world: World, settings: ConditionSettings) => Judgement;
 }
 
 const judged = (
@@ -88,6 +88,10 @@ const usable = (network: 'old' | 'new'): Condition => ({
     );
   },
 });
+
+/** Start and End as a node tells them; null while it does not. */
+const windowOf = ({ migration }: NetworkView['nodes'][number]): string | null =>
+  migration === null || migration.startHeight === null ? null : `${migration.startHeight}…${migration.endHeight}`;
 
 /** In the order in which a person should look at them. */
 export const CONDITIONS: readonly Condition[] = [
@@ -160,9 +164,7 @@ export const CONDITIONS: readonly Condition[] = [
     isGate: false,
     judge(world) {
       const { startHeight, endHeight } = world.replication;
-      const own = told(world.old, node =>
-        node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`,
-      );
+      const own = told(world.old, windowOf);
       const isGood = own.length === 1 && own[0] === `${startHeight}…${endHeight}`;
       return judged(
         isGood,
@@ -177,9 +179,7 @@ export const CONDITIONS: readonly Condition[] = [
     title: 'Every new node has the Start and End that were announced to it',
     isGate: false,
     judge(world) {
-      const own = told(world.new, node =>
-        node.migration?.startHeight == null ? null : `${node.migration.startHeight}…${node.migration.endHeight}`,
-      );
+      const own = told(world.new, windowOf);
       const { announced, replication } = world;
       const wanted =
         announced === null

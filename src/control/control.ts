@@ -167,6 +167,14 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
     });
   };
 
+  const close = async (): Promise<void> => {
+    if (stop.signal.aborted) return;
+    stop.abort();
+    for (const end of stops.splice(0)) end();
+    loop.close();
+    effects.close();
+  };
+
   return {
     async start() {
       const entries = ports.journal.records();
@@ -178,16 +186,8 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
       await loop.start();
       look();
     },
-    async close() {
-      if (stop.signal.aborted) return;
-      stop.abort();
-      for (const end of stops.splice(0)) end();
-      loop.close();
-      effects.close();
-    },
-    destroy() {
-      void this.close();
-    },
+    close,
+    destroy: () => void close(),
     intent(): Intent {
       if (!isStarted || loop.state().seq === 0) return unknownIntent(options.strategy);
       return { ...intentOf(loop.state()), strategy: options.strategy };

@@ -12,14 +12,14 @@ export interface EffectsContext {
   readonly budgets: Budgets;
   readonly world: () => World;
   preflight(signal: AbortSignal): Promise<PreflightReport>;
-  push(event: MachineEvent): void;
+  readonly push: (event: MachineEvent) => void;
 }
 
 export interface EffectRunner {
   /** Starts the work of a step that was adopted; ends what belonged to the steps before it. */
   run(state: State, effects: readonly Effect[]): void;
   /** When the deadline with this name is over, wall clock ms; null when it is not running. */
-  deadlineOf(name: WakeName): number | null;
+  readonly deadlineOf: (name: WakeName) => number | null;
   close(): void;
 }
 

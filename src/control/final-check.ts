@@ -12,7 +12,7 @@ export interface FinalCheck {
 interface FinalCheckContext extends Pick<ControlPorts, 'ledger' | 'verifier'> {
   readonly world: () => World;
   readonly signal: AbortSignal;
-  until<T>(read: () => T | undefined, signal: AbortSignal): Promise<T | undefined>;
+  readonly until: <T>(read: () => T | undefined, signal: AbortSignal) => Promise<T | undefined>;
 }
 
 /**

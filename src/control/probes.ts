@@ -21,7 +21,7 @@ export interface ProbeContext {
 export interface Probe {
   readonly id: string;
   readonly title: string;
-  run(context: ProbeContext, ports: ControlPorts, signal: AbortSignal): Promise<Judgement>;
+  readonly run: (context: ProbeContext, ports: ControlPorts, signal: AbortSignal) => Promise<Judgement>;
 }
 
 const FLUSH_WARN_MS = 100;

@@ -26,7 +26,7 @@ export interface StatusContext {
   readonly world: World;
   readonly settings: ConditionSettings;
   readonly journalFault: string | null;
-  deadlineOf(name: WakeName): number | null;
+  readonly deadlineOf: (name: WakeName) => number | null;
 }
 
 export function statusOf(state: State, context: StatusContext): ControlStatus {

@@ -173,6 +173,8 @@ function createJournal(core: Core): Journal {
   let closed: Promise<void> | null = null;
 
   const run = async (): Promise<void> => {
+    // Callers of the same turn share one flush; and `running` is assigned before anything here can clear it.
+    await Promise.resolve();
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];

@@ -50,7 +50,7 @@ export interface MemoryRecord {
 /** A journal in memory whose flush can be slow, refused or left open. Records are stored as JSON, like the real one. */
 export function memoryJournal(kept: MemoryRecord[] = [], clock?: Clock) {
   let mode: 'ok' | 'hang' | 'no' | 'maybe' = 'ok';
-  let hanging: (() => void)[] = [];
+  const hanging: (() => void)[] = [];
   const journal = {
     kept,
     setMode(next: typeof mode): void {
@@ -69,7 +69,7 @@ export function memoryJournal(kept: MemoryRecord[] = [], clock?: Clock) {
         throw new GatewayError('journal_append_failed', 'control', 'no space left', { details: { written: 'no' } });
       if (mode === 'maybe')
         throw new GatewayError('journal_uncertain', 'control', 'input/output error', { details: { written: 'maybe' } });
-      await null;
+      await Promise.resolve();
       kept.push({ ...record, sequence: kept.length + 1 });
       return record;
     },
