@@ -231,7 +231,7 @@ function sendEmpty(response: ServerResponse, status: number): void {
 
 function sendPanic(response: ServerResponse): void {
   response.setHeader('connection', 'close');
-  response.writeHead(500, { 'content-length': 0 });
+  response.writeHead(500, { 'content-type': 'application/json', 'content-length': 0 });
   response.end();
 }
 
