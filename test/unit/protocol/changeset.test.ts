@@ -141,6 +141,20 @@ describe('changeset streams', () => {
     throw new Error('was accepted');
   });
 
+  it('are refused at the same byte of the stream in whatever pieces they arrive', () => {
+    const stream = Buffer.concat([EXAMPLE, hex('02 19000000 0000 00000000 01000000 0000 04 0000000000000000 00000000')]);
+    for (const size of [1, 7, 64, 1_000]) {
+      const reader = createChangesetReader();
+      let offset = -1;
+      try {
+        for (let at = 0; at < stream.length; at += size) reader.push(stream.subarray(at, at + size));
+      } catch (error) {
+        offset = (error as CodecError).offset;
+      }
+      expect(offset, `pieces of ${size}`).toBe(EXAMPLE.length + 17);
+    }
+  });
+
   it('hold one element in memory at most, however small the pieces are', () => {
     const reader = createChangesetReader({ elementBytesMax: 1_000 });
     const data = new Uint8Array(900);
