@@ -20,3 +20,11 @@ export type { PlanRecord, Terms } from './plan.js';
 export type { Strangers } from './old-blocks.js';
 export type { Difference } from './tail.js';
 export { REPAIR_NAMES, REPAIRS } from './repairs/index.js';
+export {
+  createVerifier,
+  type VerificationReport,
+  type Verifier,
+  type VerifierOptions,
+  type VerifyProgress,
+  type VerifyScope,
+} from './verify/verifier.js';

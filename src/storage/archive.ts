@@ -207,8 +207,10 @@ export function createChangesetArchive(options: ChangesetArchiveOptions): Change
     lastPlanned: () => edgeKey(need().plans, true),
     *plans(from, to) {
       const { plans } = need();
+      const firstPlanned = edgeKey(plans, false) ?? 0;
+      const lastPlanned = edgeKey(plans, true) ?? -1;
       // Point reads instead of a cursor: an open read transaction would make the file grow.
-      for (let asked = from; asked <= to; asked += 1) {
+      for (let asked = Math.max(from, firstPlanned); asked <= Math.min(to, lastPlanned); asked += 1) {
         const record = readJson(plans.get(asked));
         if (record !== undefined) yield record;
       }
