@@ -46,6 +46,8 @@ const GET_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/health/function',
   '/spec/v1',
 ]);
+/** One reason for all: making an error with its stack per hang-up is dear. */
+const GONE = new Error('the client hung up');
 const REST_MS = 5000;
 const REST_ATTEMPTS = 3;
 /** Connections in all: past it the kernel's queue holds them. */
@@ -130,7 +132,8 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     headers: Record<string, string>,
   ): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    // After the answer was written nobody is waiting any more; an abort would only cost.
+    response.once('close', () => response.writableFinished || gone.abort(GONE));
     const reading = await readBody(request, limits.bodyBytesMax);
     // The one look at the snapshot that this request, batch or not, is decided by.
     const snapshot = ports.snapshot();
