@@ -39,7 +39,9 @@ export function position(source: string, offset: number): string {
 }
 
 export function syntaxError(source: string, offset: number, message: string): SqlSyntaxError {
-  return new SqlSyntaxError(`(sql) syntax error: ${message}\n  location ${position(source, offset)}`);
+  return new SqlSyntaxError(
+    `(sql) syntax error: ${message}\n  location ${position(source, offset).replace(/:0$/, ':1')}`,
+  );
 }
 
 /** Splits a statement text into tokens; comments and white space are dropped. */
