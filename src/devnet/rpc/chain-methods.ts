@@ -108,7 +108,8 @@ export function chainMethods(context: MethodContext): Record<string, RpcMethod> 
         if (limit < 0) throw invalidParams('invalid limit');
         const shown = [...node.mempool.entries()].slice(0, limit === 0 ? 10 : Math.min(limit, 50));
         const txs = shown.map(({ tx }) => `{"hash":"${tx.hash}","tx":${txJson(tx.tx)}}`);
-        return `{"total":${node.mempool.bytes},"txs":[${txs.join(',')}]}`;
+        // The node counts transactions without their two version bytes.
+        return `{"total":${node.mempool.bytes - 2 * node.mempool.size},"txs":[${txs.join(',')}]}`;
       },
     },
   };
