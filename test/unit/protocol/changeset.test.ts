@@ -142,7 +142,10 @@ describe('changeset streams', () => {
   });
 
   it('are refused at the same byte of the stream in whatever pieces they arrive', () => {
-    const stream = Buffer.concat([EXAMPLE, hex('02 19000000 0000 00000000 01000000 0000 04 0000000000000000 00000000')]);
+    const stream = Buffer.concat([
+      EXAMPLE,
+      hex('02 19000000 0000 00000000 01000000 0000 04 0000000000000000 00000000'),
+    ]);
     for (const size of [1, 7, 64, 1_000]) {
       const reader = createChangesetReader();
       let offset = -1;
