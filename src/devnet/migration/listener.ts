@@ -74,6 +74,7 @@ export function createListener(options: ListenerOptions): Listener {
       const bytes = await download(sizes, signal);
       if (signal.aborted) return;
       await emit(sizes.length, bytes, signal);
+      if (signal.aborted) return;
       store.setLastHeight(current);
       await step('height-marked', signal);
       current++;

@@ -153,7 +153,8 @@ export function createNode(index: number, key: NodeKey, ports: NodePorts): DevNo
       await rpc().open();
       ports.changed();
       ports.wake();
-      await advance();
+      // Not waited for: the port answers while the node catches up.
+      void advance();
     },
     setMode(next) {
       mode = next;

@@ -7,16 +7,19 @@ import {
   txHash,
   type Signer,
 } from '../../../src/protocol/index.js';
-import { createDevnet, type Devnet, type NetworkOptions } from '../../../src/devnet/index.js';
+import { createDevnet, type Devnet, type DevnetOptions, type NetworkOptions } from '../../../src/devnet/index.js';
 import { createFakeEngine } from './fake-engine.js';
 
 export const K2 = createSigner({ type: 'secp256k1_ep', privateKey: '22'.repeat(32) });
 
 /** A devnet on fake engines; `engines` in the order in which they were made. */
-export function fakeDevnet(): Devnet & { engines: ReturnType<typeof createFakeEngine>[]; lines: string[] } {
+export function fakeDevnet(
+  options: Pick<DevnetOptions, 'controlPort'> = {},
+): Devnet & { engines: ReturnType<typeof createFakeEngine>[]; lines: string[] } {
   const engines: ReturnType<typeof createFakeEngine>[] = [];
   const lines: string[] = [];
   const devnet = createDevnet({
+    ...options,
     createEngine: async () => {
       const engine = createFakeEngine();
       engines.push(engine);
