@@ -2,6 +2,7 @@
  * Entry of a load process: the applications of the demo run beside the gateway, not inside it. Takes one command from its
  * parent, reports totals several times a second, and ends after `stop` when every client has finished what it was doing.
  */
+import { setMaxListeners } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { LoadCommand, LoadReport, ReaderOptions, WriterOptions, WriterTotals } from './records.js';
 import { createReader } from './reader.js';
@@ -11,6 +12,8 @@ const REPORT_MS = 250;
 const NOTES_MAX = 20;
 
 const stop = new AbortController();
+// Every client waits on it.
+setMaxListeners(0, stop.signal);
 
 process.on('message', (command: LoadCommand) => {
   if (command.kind === 'stop') stop.abort();

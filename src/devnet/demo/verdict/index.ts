@@ -27,6 +27,8 @@ export interface VerdictInput {
   readonly newHead: number;
   readonly seedRows: number;
   readonly recordFile: string;
+  /** Operations that the demo itself sent beside the clients. */
+  readonly ownOperations: readonly Operation[];
 }
 
 export interface Verdict {
@@ -58,7 +60,9 @@ export async function judge(input: VerdictInput): Promise<Verdict> {
   const lost = await findLost(attempts, oldNode, newNode, problems);
   const duplicated = findDoubled(attempts, oldRuns, newRuns, problems);
 
-  const operations = new Map<string, Operation>(attempts.map(({ operation }) => [operation.op, operation]));
+  const operations = new Map<string, Operation>(
+    [...attempts.map(({ operation }) => operation), ...input.ownOperations].map(operation => [operation.op, operation]),
+  );
   const expectedOld = seedState(input.seedRows);
   replay(oldRuns, operations, operation => applyOperation(expectedOld, operation));
   const expectedNew = copyState(expectedOld);

@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createAdmin, type Admin } from './admin/index.js';
+import type { Config } from './config/index.js';
+import { createControl, type Control } from './control/index.js';
+import { adminPorts } from './gateway-admin.js';
+import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
+import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
+import { createNodes, type Nodes } from './nodes/index.js';
+import { lockFolder, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
+import { createProxy, type Proxy } from './proxy/index.js';
+import { createReplication, createVerifier, type Replication, type Verifier } from './replication/index.js';
+import {
+  createChangesetArchive,
+  createLedger,
+  openJournal,
+  type ChangesetArchive,
+  type Journal,
+  type Ledger,
+} from './storage/index.js';
+import type { Logger, Metrics } from './telemetry/index.js';
+
+export interface GatewayPlatform {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly version: string;
+  /** The process cannot go on safely; a restart replays the journal. */
+  readonly fatal: (error: Error) => void;
+  /** Reads the configuration again; absent where there is no file. */
+  readonly reload?: () => Promise<Config>;
+}
+
+export interface Gateway {
+  /** Listening on every address when it resolves. */
+  start(): Promise<void>;
+  /** Readiness first, then drains; ends within the deadlines of its parts. */
+  close(): Promise<void>;
+  destroy(reason: string): void;
+  status(): GatewayStatus;
+}
+
+/** Every room of one gateway, made and joined here and nowhere else. */
+export interface Rooms {
+  readonly nodes: Nodes;
+  readonly archive: ChangesetArchive;
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+  readonly replication: Replication;
+  readonly verifier: Verifier;
+  readonly control: Control;
+  readonly proxy: Proxy;
+  readonly snapshots: SnapshotSource;
+}
+
+/**
+ * Composition root. Starts storage, then what observes (nodes, replication), then what decides (control), then what
+ * serves (proxy, admin); ends in reverse, so that nothing serves on facts that nobody keeps up.
+ */
+export function createGateway(config: Config, platform: GatewayPlatform): Gateway {
+  const { logger, clock } = platform;
+  const startedAt = new Date(clock.now()).toISOString();
+  let lock: FolderLock | null = null;
+  let rooms: Rooms | null = null;
+  let admin: Admin | null = null;
+  let addresses = { public: config.listen, relay: null as string | null, admin: config.admin.listen };
+  let isStarted = false;
+  let isClosing = false;
+  let ending: Promise<void> | null = null;
+
+  const status = (): GatewayStatus => {
+    if (rooms === null) throw new GatewayError('not_started', 'control', 'the gateway is still starting');
+    return gatewayStatus(rooms, { config, addresses, startedAt, version: platform.version });
+  };
+
+  return {
+    async start() {
+      lock = await lockFolder(config.dataDir);
+      rooms = await buildRooms(config, platform);
+      const { nodes, replication, control, proxy, snapshots } = rooms;
+      // The admin side first: an operator can look while the rest starts, and liveness never depends on upstreams.
+      admin = createAdmin(
+        {
+          listen: config.admin.listen,
+          tokenFile: config.admin.tokenFile ?? join(config.dataDir, 'admin.token'),
+          metrics: config.admin.metrics,
+          version: platform.version,
+        },
+        adminPorts(rooms, {
+          config,
+          platform,
+          status,
+          started: () => isStarted,
+          closing: () => isClosing,
+        }),
+      );
+      addresses = { ...addresses, admin: (await admin.start()).address };
+      await nodes.start();
+      addresses = { ...addresses, relay: (await replication.start()).relayAddress };
+      await control.start();
+      snapshots.start();
+      addresses = { ...addresses, public: (await proxy.start()).address };
+      isStarted = true;
+      logger.info({ ...addresses, phase: control.status().phase }, 'gateway started');
+    },
+
+    close() {
+      isClosing = true;
+      ending ??= (async () => {
+        if (rooms !== null) {
+          await rooms.proxy.close();
+          rooms.snapshots.close();
+          await rooms.control.close();
+          await rooms.replication.close();
+          await rooms.nodes.close();
+          await rooms.journal.close();
+          await rooms.ledger.close();
+          await rooms.archive.close();
+        }
+        await admin?.close();
+        await lock?.release();
+      })();
+      return ending;
+    },
+
+    destroy(reason) {
+      isClosing = true;
+      rooms?.proxy.destroy(reason);
+      rooms?.control.destroy(reason);
+      rooms?.replication.destroy(reason);
+      rooms?.nodes.destroy(reason);
+      admin?.destroy(reason);
+    },
+
+    status,
+  };
+}
+
+async function buildRooms(config: Config, platform: GatewayPlatform): Promise<Rooms> {
+  const { clock, logger, metrics } = platform;
+  const shared = { clock, logger, metrics };
+  await mkdir(config.dataDir, { recursive: true });
+  const archive = createChangesetArchive({ folder: join(config.dataDir, 'archive') });
+  const ledger = createLedger({ folder: join(config.dataDir, 'ledger') });
+  const journal = await openJournal({ folder: join(config.dataDir, 'journal') }, { clock });
+  if (journal.tornBytes > 0)
+    logger.warn({ bytes: journal.tornBytes }, 'the journal ended in an unfinished record, which was cut off');
+  await archive.open();
+  await ledger.open();
+
+  const nodes = createNodes({ networks: config.networks, probes: config.probes }, shared);
+  const replication = createReplication(
+    { relay: config.relay, dataDir: config.dataDir, oldChainId: config.networks.old.chainId },
+    { ...shared, nodes, archive, isOurs: hash => ledger.get(hash) !== undefined },
+  );
+  const verifier = createVerifier({}, { ...shared, nodes });
+
+  // Control and proxy each need a little of the other: control waits for the proxy's writes to end, the proxy follows the
+  // intent that control publishes. The proxy reads it through the snapshot, which breaks the circle.
+  const late: { proxy: Proxy | null } = { proxy: null };
+  const proxyOf = (): Proxy => {
+    if (late.proxy === null) throw new GatewayError('not_started', 'invariant', 'the proxy is used before it is made');
+    return late.proxy;
+  };
+  const control = createControl(
+    {
+      strategy: config.migration.strategy,
+      cutover: config.cutover,
+      writes: config.writes,
+      dataDir: config.dataDir,
+      strangers: () => replication.strangers().total,
+    },
+    {
+      ...shared,
+      journal,
+      nodes,
+      replication: { ...replication, announced: () => announcedBy(replication) },
+      ledger,
+      proxy: {
+        quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
+        held: () => proxyOf().held(),
+        inFlightWrites: () => proxyOf().inFlightWrites(),
+      },
+      fatal: platform.fatal,
+    },
+  );
+  const snapshots = createSnapshotSource({ config, control, nodes, replication, metrics, clock });
+  late.proxy = createProxy(
+    { listen: config.listen, writes: config.writes },
+    {
+      ...shared,
+      snapshot: () => snapshots.current(),
+      onSnapshot: listener => snapshots.subscribe(listener),
+      nodes,
+      ledger,
+      migrationValue: () => migrationPublic(snapshots.current(), config),
+      secret: await sessionSecret(config.dataDir),
+    },
+  );
+  return { nodes, archive, ledger, journal, replication, verifier, control, proxy: late.proxy, snapshots };
+}
+
+/** Start and End as the new network was told them: own End and a shifted timeline differ from the old network's. */
+function announcedBy(replication: Replication): { startHeight: number; endHeight: number } | null {
+  const terms = replication.terms();
+  return terms === null ? null : { startHeight: terms.presentedStart, endHeight: terms.presentedEnd };
+}
+
+/** Key of session tokens: made once per data folder, so that tokens outlive a restart. */
+async function sessionSecret(dataDir: string): Promise<Uint8Array> {
+  const path = join(dataDir, 'session.key');
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length === 32) return bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new GatewayError('session_key_unreadable', 'config', `cannot read ${path}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  const made = randomBytes(32);
+  await writeFileAtomic(path, made, 0o600);
+  return made;
+}
