@@ -30,6 +30,8 @@ export interface Call {
 /** Everything that is not a write: decide, pick, send, judge, relay. */
 export interface Calls {
   answer(context: RequestContext, call: Call): Promise<Reply>;
+  /** What the gateway knows beside the snapshot, for `explain`. */
+  hints(cls: RequestClass, facts: CallFacts, params: Uint8Array | null): Hints;
 }
 
 export interface CallsPorts extends Pick<ProxyPorts, 'nodes' | 'ledger' | 'metrics' | 'clock'> {
@@ -51,13 +53,12 @@ interface Got {
 export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
   const { nodes, gate, memory, ledger, metrics, clock } = ports;
 
-  function hintsFor(call: Call): { hints: Hints; pinned: NodeRef | null } {
-    const { challenge, hash } = call.facts;
-    const pinned = challenge === null ? null : memory.issuer(challenge);
-    const network =
-      pinned?.network ??
-      (hash === null || call.cls !== 'by-hash' ? null : (ledger.get(hash)?.network ?? memory.network(hash)));
-    return { hints: { network, bucket: bucketOf(call.params) }, pinned };
+  const pinOf = ({ challenge }: CallFacts): NodeRef | null => (challenge === null ? null : memory.issuer(challenge));
+
+  function hints(cls: RequestClass, facts: CallFacts, params: Uint8Array | null): Hints {
+    const { hash } = facts;
+    const found = hash === null || cls !== 'by-hash' ? null : (ledger.get(hash)?.network ?? memory.network(hash));
+    return { network: pinOf(facts)?.network ?? found, bucket: bucketOf(params) };
   }
 
   async function answer(context: RequestContext, call: Call): Promise<Reply> {
@@ -68,8 +69,8 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
       const body = restoreId(kept.body, OWN_ID, call.id);
       if (body !== null) return { body, status: 200, network: kept.network, outcome: 'ok', session: null };
     }
-    const { hints, pinned } = hintsFor(call);
-    const decision = decide(call.cls, call.facts, snapshot, hints);
+    const pinned = pinOf(call.facts);
+    const decision = decide(call.cls, call.facts, snapshot, hints(call.cls, call.facts, call.params));
     metrics.routeDecisions.inc({ class: call.cls, network: networkOf(decision), reason: decision.reason });
     switch (decision.kind) {
       case 'refuse':
@@ -203,7 +204,7 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
     }
   }
 
-  return { answer };
+  return { answer, hints };
 }
 
 /** After these answers the client knows a state (or a height) of that node's network, which no later read may undercut. */

@@ -7,6 +7,7 @@
  * control/). Needs: ports.ts.
  */
 export { REASONS, type Reason } from './errors.js';
+export type { RequestExplanation } from './explain.js';
 export { DEFAULT_LIMITS } from './ports.js';
 export type {
   LedgerPort,

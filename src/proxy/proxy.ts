@@ -7,6 +7,7 @@ import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
 import { errorOf } from './errors.js';
+import { explainRequest, type RequestExplanation } from './explain.js';
 import { createFeed } from './feed.js';
 import { readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
 import { createMemory } from './memory.js';
@@ -32,6 +33,8 @@ export interface Proxy {
   quiesced(epoch: Epoch, signal?: AbortSignal): Promise<void>;
   held(): { readonly count: number; readonly bytes: number };
   inFlightWrites(): number;
+  /** How a JSON-RPC request would be routed now, by the functions that route it. */
+  explain(request: Uint8Array): RequestExplanation;
   /** What is known about a transaction: our own record, and what the networks say. */
   txStatus(
     hash: TxHash,
@@ -71,9 +74,10 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const candidates = (network: NetworkName): readonly NodeView[] => gate.candidates(network);
   const lookup = createTxLookup(nodes, candidates);
   const calls = createCalls(limits, { ...shared, gate, memory: createMemory() });
+  const shield = createShield(options.shield);
   const writes = createWrites(
     { hold: options.writes, limits },
-    { ...shared, gate, lookup, shield: createShield(options.shield), stalled: network => resolver.stalled(network) },
+    { ...shared, gate, lookup, shield, stalled: network => resolver.stalled(network) },
   );
   const resolver = createResolver({
     ...shared,
@@ -290,6 +294,14 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     quiesced: (epoch, signal) => writes.flights.quiesced(epoch, signal),
     held: () => writes.hold.held(),
     inFlightWrites: () => writes.flights.count(),
+    explain: request =>
+      explainRequest(request, {
+        snapshot: () => ports.snapshot(),
+        shield,
+        candidates,
+        writeFacts: (broadcast, snapshot) => writes.factsOf(broadcast, snapshot),
+        hints: (cls, facts, params) => calls.hints(cls, facts, params),
+      }),
     async txStatus(hash) {
       const [old, fresh] = await Promise.all([
         lookup.find('old', hash),

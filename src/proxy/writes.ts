@@ -6,6 +6,7 @@ import {
   isAlreadyThere,
   judge,
   NO_FACTS,
+  type CallFacts,
   type Decision,
   type NodeView,
   type Outcome,
@@ -38,6 +39,8 @@ export interface Writes {
   broadcast(context: RequestContext, id: Uint8Array, body: Uint8Array, params: Slice | null): Promise<Reply>;
   readonly hold: Hold;
   readonly flights: Flights;
+  /** What the decision about a transaction rests on, for `explain`. */
+  factsOf(broadcast: Broadcast, snapshot: RoutingSnapshot): CallFacts;
   /** Still on its way in this process. */
   isRunning(hash: TxHash): boolean;
 }
@@ -84,10 +87,13 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
   const running = new Map<TxHash, Promise<Ending>>();
   let arrivals = 0;
 
+  function factsOf(broadcast: Broadcast, { intent }: RoutingSnapshot): CallFacts {
+    const stalled = ports.stalled(intent.writes.kind === 'refuse' ? intent.affine : intent.writes.network);
+    return { ...NO_FACTS, write: { chainId: broadcast.chainId, stalled } };
+  }
+
   function decideFor(broadcast: Broadcast, snapshot: RoutingSnapshot): Decision {
-    const { writes, affine } = snapshot.intent;
-    const stalled = ports.stalled(writes.kind === 'refuse' ? affine : writes.network);
-    const decision = decide('write', { ...NO_FACTS, write: { chainId: broadcast.chainId, stalled } }, snapshot);
+    const decision = decide('write', factsOf(broadcast, snapshot), snapshot);
     // Somebody waits for the older epoch to end while this snapshot has not arrived yet.
     if (decision.kind === 'forward' && snapshot.intent.epoch < flights.fence()) {
       return { kind: 'hold', reason: 'switching', network: decision.networks[0] };
@@ -354,6 +360,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
   return {
     hold,
     flights,
+    factsOf,
     isRunning: hash => running.has(hash),
     async broadcast(context, id, body, params) {
       const reading = readBroadcast(body, params);
