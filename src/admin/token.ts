@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { access, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GatewayError } from '../model/index.js';
 import { syncFolder } from '../platform/index.js';
@@ -22,7 +22,11 @@ const TOKEN_CHARS_MIN = 32;
  */
 export async function ensureToken(path: string): Promise<TokenFile> {
   const token = randomBytes(TOKEN_BYTES).toString('hex');
-  if (await createExclusive(path, `${token}\n`)) return { token, created: true, exposed: false };
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere && (await createExclusive(path, `${token}\n`))) return { token, created: true, exposed: false };
 
   const text = (
     await readFile(path, 'utf8').catch((error: unknown) => unusable(path, 'it cannot be read', error))
@@ -40,11 +44,15 @@ export function isToken(expected: string, given: string): boolean {
   return timingSafeEqual(digest(expected), digest(given));
 }
 
-/** False when the file is there already. Exclusive, so that two starting processes end with one token. */
+/**
+ * False when the file is there already. Written beside and linked into place, so that of two starting processes one wins
+ * and the other never reads half a token.
+ */
 async function createExclusive(path: string, text: string): Promise<boolean> {
+  const beside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(path, 'wx', 0o600);
+    const file = await open(beside, 'wx', 0o600);
     try {
       await file.chmod(0o600); // whatever the umask says
       await file.writeFile(text);
@@ -52,11 +60,14 @@ async function createExclusive(path: string, text: string): Promise<boolean> {
     } finally {
       await file.close();
     }
+    await link(beside, path);
     await syncFolder(dirname(path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     return unusable(path, 'it cannot be written', error);
+  } finally {
+    await rm(beside, { force: true });
   }
 }
 
