@@ -1,7 +1,7 @@
 import type { GatewayStatus, NetworkStatus, NodeState, Phase } from '../model/index.js';
 import { age, bytes, clockTime, duration, number, plural } from './text/format.js';
 import { padEnd, padStart, printableText, visibleLength, type Style } from './text/style.js';
-import { wrap } from './text/table.js';
+import { flow, wrap } from './text/table.js';
 
 export interface ScreenOptions {
   readonly width: number;
@@ -95,10 +95,11 @@ function network(name: string, value: NetworkStatus, { width, style }: ScreenOpt
     value.migrationStatus === null ? 'status not known yet' : printableText(value.migrationStatus),
     ...(value.startHeight === null ? [] : [`start ${number(value.startHeight)}, end ${number(value.endHeight)}`]),
   ];
-  const title = `${style.bold(name)}  ${style.bold(printableText(value.chainId))}`;
-  const oneLine = `${title}   ${facts.join('   ')}`;
-  const head = visibleLength(oneLine) <= width ? [oneLine] : [title, `     ${facts.join('   ')}`];
-  return [...head, ...value.nodes.map(node => nodeLine(node, width, style))].join('\n');
+  const title = style.bold(printableText(value.chainId));
+  return [
+    ...flow(`${style.bold(name)}  `, [title, ...facts], width),
+    ...value.nodes.map(node => nodeLine(node, width, style)),
+  ].join('\n');
 }
 
 function nodeLine(node: NetworkStatus['nodes'][number], width: number, style: Style): string {
@@ -147,13 +148,16 @@ function replication({ replication: r }: GatewayStatus, { width, style, nowMs, l
   return lines.join('\n');
 }
 
-function writes({ writes: w }: GatewayStatus, { style }: ScreenOptions): string {
+function writes({ writes: w }: GatewayStatus, { width, style }: ScreenOptions): string {
   const held = `held ${number(w.held)} (${bytes(w.heldBytes)})`;
   const strangers = `strangers ${number(w.strangers)}`;
-  return [
-    `${style.bold('WRITES')}  in flight ${number(w.inFlight)}   ${w.held > 0 ? style.warn(held) : held}   ` +
-      `unresolved old ${number(w.unresolved.old)}, new ${number(w.unresolved.new)}   ${w.strangers > 0 ? style.warn(strangers) : strangers}`,
-  ].join('\n');
+  const facts = [
+    `in flight ${number(w.inFlight)}`,
+    w.held > 0 ? style.warn(held) : held,
+    `unresolved old ${number(w.unresolved.old)}, new ${number(w.unresolved.new)}`,
+    w.strangers > 0 ? style.warn(strangers) : strangers,
+  ];
+  return flow(`${style.bold('WRITES')}  `, facts, width).join('\n');
 }
 
 function notReady({ cutover }: GatewayStatus, { width, style }: ScreenOptions): string {

@@ -36,6 +36,22 @@ export function table(
   return [...header, ...rows.flatMap(line)].join('\n');
 }
 
+/** Facts side by side, as many to a line as fit; the first line stands after `head`, the others under the facts. */
+export function flow(head: string, facts: readonly string[], width: number): string[] {
+  const indent = ' '.repeat(Math.min(visibleLength(head), 12));
+  const lines: string[] = [];
+  let line = head;
+  for (const [i, fact] of facts.entries()) {
+    const gap = i === 0 || line === indent ? '' : '   ';
+    if (visibleLength(line) + gap.length + visibleLength(fact) <= width || line === indent) line += gap + fact;
+    else {
+      lines.push(line.trimEnd());
+      line = indent + fact;
+    }
+  }
+  return [...lines, line.trimEnd()];
+}
+
 /** Breaks at spaces; a word that is too long is cut. Only for text without colours. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
