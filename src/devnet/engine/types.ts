@@ -1,15 +1,11 @@
-import type { AccountId, Element, EncodedValue, KeyType, QueryResult } from '../../protocol/index.js';
+import type { AccountId, Element, EncodedValue, KeyType, NamedValue, QueryResult } from '../../protocol/index.js';
+
+export type { AccountId, KeyType, NamedValue };
 
 export interface Account extends AccountId {
   readonly balance: bigint;
   /** Last used nonce. */
   readonly nonce: bigint;
-}
-
-/** A value with its name as the client wrote it, with or without the `$`. */
-export interface NamedValue {
-  readonly name: string;
-  readonly value: EncodedValue;
 }
 
 /**

@@ -1,5 +1,6 @@
 /* Entry of the engine's thread: one embedded server, requests one after another. */
 import { PGlite } from '@electric-sql/pglite';
+import { readFile } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineError, EngineHalt, ReplicationHalt } from './errors.js';
 import { EngineMachine } from './run/machine.js';
@@ -11,11 +12,26 @@ if (port === null) throw new Error('the engine worker is no program of its own')
 
 const { templateFolder } = workerData as { templateFolder: string };
 
+/** Nothing survives the process anyway: no syncing, little write-ahead log. */
+const SETTINGS = [
+  'synchronous_commit = off',
+  'full_page_writes = off',
+  'wal_level = minimal',
+  'max_wal_senders = 0',
+  'max_wal_size = 16MB',
+  'min_wal_size = 2MB',
+  'autovacuum = off',
+];
+
 async function start(): Promise<{ server: PGlite; machine: EngineMachine }> {
   const template = await loadTemplate(templateFolder, {
-    version: serverVersion(),
+    version: await serverVersion(),
     async make(sql) {
-      const fresh = await PGlite.create({ dataDir: 'memory://' });
+      const fresh = await PGlite.create({
+        dataDir: 'memory://',
+        initDbStartParams: ['--wal-segsize=1'],
+        postgresqlconf: SETTINGS,
+      });
       await fresh.exec(sql);
       await fresh.exec('CHECKPOINT');
       const blob = await fresh.dumpDataDir('none');
@@ -30,9 +46,10 @@ async function start(): Promise<{ server: PGlite; machine: EngineMachine }> {
   return { server, machine: new EngineMachine(server) };
 }
 
-function serverVersion(): string {
-  // the package's own version: its file name carries no hint and its exports hide package.json
-  return import.meta.resolve('@electric-sql/pglite');
+/** The package's own version, from beside its entry: it does not export its package.json. */
+async function serverVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.resolve('@electric-sql/pglite')), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 function failureOf(error: unknown): WorkerFailure {

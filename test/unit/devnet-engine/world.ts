@@ -9,6 +9,7 @@ import {
   type Engine,
   type EngineOp,
   type EngineWork,
+  type GenesisOptions,
 } from '../../../src/devnet/engine/index.js';
 import {
   encodeValue,
@@ -58,11 +59,12 @@ export interface World {
 
 /** An engine with a chain around it that is just enough: heights, times, nonces. */
 export async function createWorld(
-  options: { restore?: Uint8Array; defects?: DefectSwitches; height?: number } = {},
+  options: { restore?: Uint8Array; defects?: DefectSwitches; height?: number; alloc?: GenesisOptions['alloc'] } = {},
 ): Promise<World> {
   const engine = await createEngine({ templateFolder });
-  if (options.restore === undefined) await engine.init({ owner: OWNER });
-  else await engine.restore(options.restore, { owner: OWNER });
+  const genesis: GenesisOptions = { owner: OWNER, alloc: options.alloc ?? [] };
+  if (options.restore === undefined) await engine.init(genesis);
+  else await engine.restore(options.restore, genesis);
   const nonces = new Map<string, bigint>();
   let height = options.height ?? 0;
   let hashes = 0;

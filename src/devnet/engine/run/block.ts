@@ -15,6 +15,9 @@ const CODE_NAMESPACE_MISSING = 110;
 const CODE_NAMESPACE_EXISTS = 120;
 const CODE_UNKNOWN = 65535;
 
+/** Captured rows after which their table is vacuumed. */
+const VACUUM_ROWS = 5_000;
+
 export interface BlockMachine extends Machine {
   readonly accounts: Accounts;
 }
@@ -22,6 +25,7 @@ export interface BlockMachine extends Machine {
 /** Executes blocks: one Postgres transaction each, a savepoint per transaction. */
 export class BlockRunner {
   private recording = false;
+  private sinceVacuum = 0;
 
   constructor(private readonly machine: BlockMachine) {}
 
@@ -46,6 +50,7 @@ export class BlockRunner {
       const stateDigest = digest(work, results, changes, changed);
       session.script('COMMIT');
       accounts.commit();
+      this.tidy(captured.length);
       return { results, changes, stateDigest, accounts: changed };
     } catch (error) {
       session.script('ROLLBACK');
@@ -53,6 +58,14 @@ export class BlockRunner {
       this.resetSchema(schema);
       throw error;
     }
+  }
+
+  /** The embedded server has no vacuum of its own, and captured rows are deleted in every block. */
+  private tidy(rows: number): void {
+    this.sinceVacuum += rows;
+    if (this.sinceVacuum < VACUUM_ROWS) return;
+    this.sinceVacuum = 0;
+    this.machine.session.script('VACUUM kwild_capture.change');
   }
 
   private resetSchema(schema: Machine['catalog']['state']): void {

@@ -212,8 +212,12 @@ export class Interpreter {
     if (frame.queryActive) throw new Error('a query is currently active. nested queries are not allowed');
     const { writable, node } = this.options;
     const translated = this.machine.statements.translate(statement, this.planScope(frame), node, writable);
-    for (const field of translated.fields)
-      if (field.type.name === 'null' && !field.type.isArray) throw new Error('cannot create zero Value of null type');
+    translated.fields.forEach(({ type }, index) => {
+      if (type.name !== 'null') return;
+      if (!type.isArray) throw new Error('cannot create zero Value of null type');
+      const what = 'cannot scan text (OID 25) in text format into *interpreter.arrayOfNulls';
+      throw new Error(`can't scan into dest[${index}]: ${what}`);
+    });
     const params = translated.params.map(name => parameterText(resolve(name, frame)));
     if (params.includes('NaN')) this.refuseNaN(translated.params, frame);
     const { fields, rows } = this.machine.session.run(translated.sql, params);

@@ -12,6 +12,60 @@ const RESERVED = new Set(
     .split(/\s+/),
 );
 
+/** Words of the language that may be names all the same, in the order in which nodes list them. */
+const NAME_WORDS = [
+  ...[
+    'use',
+    'unuse',
+    'action',
+    'create',
+    'alter',
+    'add',
+    'drop',
+    'rename',
+    'check',
+    'foreign',
+    'primary',
+    'key',
+    'unique',
+  ],
+  ...[
+    'restrict',
+    'default',
+    'index',
+    'as',
+    'returns',
+    'select',
+    'values',
+    'for',
+    'if',
+    'elseif',
+    'else',
+    'break',
+    'continue',
+  ],
+  ...[
+    'return',
+    'ordinality',
+    'grant',
+    'granted',
+    'revoke',
+    'role',
+    'replace',
+    'current',
+    'namespace',
+    'transfer',
+    'ownership',
+  ],
+  ...['roles', 'call'],
+];
+
+/** What may stand where a name is expected, as nodes print it; `others` are allowed there besides. */
+export function namesExpected(first: readonly string[] = [], others: readonly string[] = []): string {
+  const words = NAME_WORDS.filter(word => !['as', 'select', 'values'].includes(word) || others.includes(word));
+  return `{${[...first, ...words].map(word => `'${word}'`).join(', ')}, IDENTIFIER}`;
+}
+
 /** Walks over the tokens of one text; the parsers build on it. */
 export class Cursor {
   readonly source: string;
@@ -72,9 +126,12 @@ export class Cursor {
     if (!this.takeSymbol(symbol)) throw this.unexpected(`'${symbol}'`);
   }
 
-  protected unexpected(expected: string, token: Token = this.token): SqlSyntaxError {
+  /** Nodes name the place where the last good token begins. */
+  protected unexpected(expected: string, kind: 'mismatched' | 'extraneous' = 'mismatched'): SqlSyntaxError {
+    const { token } = this;
     const shown = token.kind === 'end' ? '<EOF>' : this.source.slice(token.start, token.end);
-    return syntaxError(this.source, token.start, `mismatched input '${shown}' expecting ${expected}`);
+    const before = this.tokens[this.at - 1] ?? token;
+    return syntaxError(this.source, before.start, `${kind} input '${shown}' expecting ${expected}`);
   }
 
   /** Refusal of something well-formed, with the 1-based columns of its first and last token. */
@@ -94,16 +151,16 @@ export class Cursor {
 
   protected identifier(): string {
     if (this.takeSymbol('"')) {
-      const name = this.plainIdentifier();
+      const name = this.plainIdentifier(namesExpected());
       this.expectSymbol('"');
       return name;
     }
-    return this.plainIdentifier();
+    return this.plainIdentifier(namesExpected(['"']));
   }
 
-  private plainIdentifier(): string {
+  private plainIdentifier(expected: string): string {
     const token = this.token;
-    if (token.kind !== 'word' || RESERVED.has(token.text)) throw this.unexpected('IDENTIFIER');
+    if (token.kind !== 'word' || RESERVED.has(token.text)) throw this.unexpected(expected);
     this.at += 1;
     return token.text;
   }

@@ -10,6 +10,7 @@ import type {
   SqlStatement,
   Upsert,
 } from './ast.js';
+import { namesExpected } from './cursor.js';
 import { ExpressionParser } from './expression-parser.js';
 
 /** SELECT, INSERT, UPDATE, DELETE. */
@@ -181,7 +182,11 @@ export class QueryParser extends ExpressionParser {
         return row;
       });
     } else if (this.isWord('select')) select = this.select();
-    else throw this.unexpected(`{'(', 'values', 'select'}`);
+    else {
+      // A stray token before a name or a list, such as the dot of `ns.table`, is told apart from a wrong one.
+      const stray = this.isIdentifier(1) || this.isSymbol('(', 1);
+      throw this.unexpected(namesExpected(['(', '"'], ['as', 'select', 'values']), stray ? 'extraneous' : 'mismatched');
+    }
     return { kind: 'insert', table, alias, columns, values, select, upsert: this.upsert() };
   }
 

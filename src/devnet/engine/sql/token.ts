@@ -38,10 +38,10 @@ export function position(source: string, offset: number): string {
   return `${line}:${offset - from}`;
 }
 
+/** `offset` is where the text goes wrong; columns in these messages count from 1. */
 export function syntaxError(source: string, offset: number, message: string): SqlSyntaxError {
-  return new SqlSyntaxError(
-    `(sql) syntax error: ${message}\n  location ${position(source, offset).replace(/:0$/, ':1')}`,
-  );
+  const [line, column] = position(source, offset).split(':');
+  return new SqlSyntaxError(`(sql) syntax error: ${message}\n  location ${line!}:${Number(column) + 1}`);
 }
 
 /** Splits a statement text into tokens; comments and white space are dropped. */
