@@ -136,6 +136,8 @@ function decodeOrReject(type: string, bytes: Uint8Array): Payload {
     return decodePayload(type, bytes)!;
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
-    throw new Rejection(UNKNOWN, goDecodeError(bytes, error).replace('unsupported version', 'invalid version'));
+    const account = /^unknown version (\d+) of account/.exec(error.problem);
+    const text = account ? `invalid version: ${account[1]!}` : goDecodeError(bytes, error);
+    throw new Rejection(UNKNOWN, text.replace('unsupported version', 'invalid version'));
   }
 }

@@ -63,7 +63,9 @@ function compareValues(recorded: Json, ours: Json, path: readonly string[], walk
 /** What a node puts into a transaction of its own: its signature, and events whose number is a matter of pace. */
 function isNodesOwn(path: readonly string[], { nodeTxs }: Walk): boolean {
   const text = path.join('.');
-  return nodeTxs.some(tx => [`${tx}.signature.sig`, `${tx}.body.payload`, `${tx}.body.nonce`, `${tx}.hash`].includes(text));
+  return nodeTxs.some(tx =>
+    [`${tx}.signature.sig`, `${tx}.body.payload`, `${tx}.body.nonce`, `${tx}.hash`].includes(text),
+  );
 }
 
 function inOurWords(text: string, { identities }: Walk): string {
@@ -97,7 +99,8 @@ function compareLists(recorded: readonly Json[], ours: readonly Json[], path: re
   const known = new Set(recorded.map(shapeOf));
   for (const one of ours) {
     const shape = shapeOf(one);
-    if (!known.has(shape)) return note(walk.found, 'shape', `${path.join('.')} (element)`, [...known].join(' or '), shape);
+    if (!known.has(shape))
+      return note(walk.found, 'shape', `${path.join('.')} (element)`, [...known].join(' or '), shape);
   }
 }
 
@@ -116,10 +119,14 @@ const TEXT_SHOWN = 200;
 const TEXT_BEFORE = 40;
 
 function note(found: Difference[], kind: Difference['kind'], path: string, recorded: Json, ours: Json): void {
-  const [a, b] = [recorded, ours].map(value => (typeof value === 'string' ? value : JSON.stringify(value))) as [string, string];
+  const [a, b] = [recorded, ours].map(value => (typeof value === 'string' ? value : JSON.stringify(value))) as [
+    string,
+    string,
+  ];
   let parting = 0;
   while (parting < a.length && a[parting] === b[parting]) parting++;
   const from = Math.max(0, Math.min(parting - TEXT_BEFORE, Math.max(a.length, b.length) - TEXT_SHOWN));
-  const show = (text: string): string => `${from > 0 ? '…' : ''}${text.slice(from, from + TEXT_SHOWN)}${text.length > from + TEXT_SHOWN ? '…' : ''}`;
+  const show = (text: string): string =>
+    `${from > 0 ? '…' : ''}${text.slice(from, from + TEXT_SHOWN)}${text.length > from + TEXT_SHOWN ? '…' : ''}`;
   found.push({ kind, path, recorded: show(a), ours: show(b) });
 }

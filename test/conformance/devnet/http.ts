@@ -7,7 +7,13 @@ import type { Answer, Recorded } from './recordings.js';
  */
 
 /** Response headers that recordings keep. */
-const KEPT = ['content-type', 'connection', 'access-control-allow-origin', 'access-control-allow-credentials', 'retry-after'];
+const KEPT = [
+  'content-type',
+  'connection',
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+  'retry-after',
+];
 
 /** kwild's clients keep connections open if they may; that makes a `connection: close` answer the node's own decision. */
 const agent = new Agent({ keepAlive: true, maxSockets: 4, timeout: 60_000 });

@@ -1,20 +1,23 @@
-import type { Transaction } from '../../../src/protocol/index.js';
+import { int8Value, type Transaction } from '../../../src/protocol/index.js';
 import { createChain, type Chain } from './chain.js';
 import { compareAnswers } from './compare.js';
 import { identitiesOf } from './identities.js';
+import { executes, goKey, signed } from './keys.js';
 import { RECORDED_RHYTHM, type Laboratory } from './laboratory.js';
-import { until } from './until.js';
 import { recordedProposal } from './proposal.js';
 import { recording, recordedHeights, type Recorded } from './recordings.js';
 import { replay, type Outcome } from './replay.js';
-import { seedTransactions, shownTransactions, together, windowTransactions } from './schedule.js';
+import { seedTransactions, shownTransactions, spread, together, windowTransactions } from './schedule.js';
+import { until } from './until.js';
 
 /*
  * The journey of the two recorded networks `kwil-old` and `kwil-new` with one validator each, height by height: fresh at
  * 1, seeded in 3 to 27, two clients at work, migration proposed in 56, Start 71, End 171, and the new network beside it.
  */
 
-const OLD_STATES = ['fresh', 'seeded', 'activation', 'in-progress', 'near-end', 'completed'].map(name => `state-old-${name}`);
+const OLD_STATES = ['fresh', 'seeded', 'activation', 'in-progress', 'near-end', 'completed'].map(
+  name => `state-old-${name}`,
+);
 const OLD_FLOWS = [
   'kwil-js-normal',
   'kwil-cli-normal',
@@ -31,6 +34,8 @@ const START = 71;
 const END = 171;
 /** The new network had no event in its blocks up to here. */
 const NEW_QUIET = 74;
+/** After the flows, before the account requests. */
+const NEW_IDLE = 200;
 
 export interface Journey {
   readonly old: Chain;
@@ -77,7 +82,11 @@ export async function startJourney(laboratory: Laboratory): Promise<Journey> {
       const polls = recording('state-old-start');
       const answered = async (one: Recorded): Promise<Outcome> => {
         const ours = await old.request(one.request);
-        return { recorded: one, ours, differences: compareAnswers(one.answer, ours, { method: one.call!.method, identities }) };
+        return {
+          recorded: one,
+          ours,
+          differences: compareAnswers(one.answer, ours, { method: one.call!.method, identities }),
+        };
       };
       const outcomes: Outcome[] = [];
       // Health after a poll shows the head that the poll saw; two polls fell between the dump and the commit of Start.
@@ -105,7 +114,7 @@ export async function startJourney(laboratory: Laboratory): Promise<Journey> {
       });
       await made.start();
       await made.waitUntil(() => made.nodes[0]!.mode() === 'running', 'the genesis state');
-      fresh = createChain(made);
+      fresh = createChain(made, newSchedule());
       for (const [recorded, ours] of identitiesOf('state-new-genesis-migration', made)) identities.set(recorded, ours);
       await fresh.advanceTo(NEW_QUIET);
     },
@@ -115,20 +124,24 @@ export async function startJourney(laboratory: Laboratory): Promise<Journey> {
       // The last blocks of the recording carry events: the heights before the last two come earlier, then one by one.
       for (const height of [END - 2, END - 1, END]) {
         await old.advanceTo(height);
-        await until(() => target.network.nodes[0]!.listenerAsks() === height + 1, `old height ${height} at the listener`);
+        await until(
+          () => target.network.nodes[0]!.listenerAsks() === height + 1,
+          `old height ${height} at the listener`,
+        );
         await target.advanceTo(height);
       }
     },
   };
 }
 
-/** Seeds in the blocks 4 to 25, the way a client that waits for every block leaves them. */
+/** Seeds in the blocks 3 to 25, the way a client that waits for every block leaves them. */
 function oldSchedule(): Map<number, readonly Transaction[]> {
-  const [first, ...others] = seedTransactions('kwil-old', 'state-old-seeded');
-  const seeds = new Map<number, Transaction[]>([[3, [first!]]]);
-  others.forEach((tx, index) => {
-    const height = Math.min(4 + index, 25);
-    seeds.set(height, [...(seeds.get(height) ?? []), tx]);
-  });
+  const seeds = spread(seedTransactions('kwil-old', 'state-old-seeded'), 3, 25);
   return together(seeds, shownTransactions('kwil-old', OLD_STATES), windowTransactions('small', 'kwil-old'));
+}
+
+/** Two transactions of the owner between the last flows were not recorded; its nonce says that they were there. */
+function newSchedule(): Map<number, readonly Transaction[]> {
+  const txs = [78, 79].map(nonce => signed(goKey(1), 'kwil-new', nonce, executes('lab', 'bump', int8Value(1n))));
+  return spread(txs, NEW_IDLE, NEW_IDLE);
 }

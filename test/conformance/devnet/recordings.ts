@@ -39,9 +39,17 @@ export interface Recorded {
 const ORIGIN = 'http://app.example';
 const WITH_ORIGIN = new Set(['options-rpc', 'origin-post']);
 
-export function recording(file: string): Recorded[] {
-  return exchanges(`rpc/${file}.jsonl`).map((exchange, line) => recorded(file, line, exchange));
+/** A file of `rpc`, or of another folder when the name says so. Read once: nothing changes what it gives. */
+export function recording(file: string): readonly Recorded[] {
+  const known = recordings.get(file);
+  if (known) return known;
+  const path = file.includes('/') ? `${file}.jsonl` : `rpc/${file}.jsonl`;
+  const all = exchanges(path).map((exchange, line) => recorded(file, line, exchange));
+  recordings.set(file, all);
+  return all;
 }
+
+const recordings = new Map<string, readonly Recorded[]>();
 
 function recorded(file: string, line: number, exchange: Exchange): Recorded {
   const { request, response } = exchange;
@@ -124,7 +132,8 @@ export function jsonOf(text: string): Json | undefined {
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export const isBroadcast = (one: Recorded): boolean => one.call?.method === 'user.broadcast' && isObject(one.call.params.tx);
+export const isBroadcast = (one: Recorded): boolean =>
+  one.call?.method === 'user.broadcast' && isObject(one.call.params.tx);
 
 /** Height that each transaction has in any answer of these files, by hash. */
 export function recordedHeights(files: readonly string[]): Map<string, number> {

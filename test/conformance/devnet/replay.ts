@@ -1,6 +1,14 @@
 import type { Chain } from './chain.js';
 import { compareAnswers, type Difference } from './compare.js';
-import { isBroadcast, isObject, recording, resultOf, type Answer, type JsonObject, type Recorded } from './recordings.js';
+import {
+  isBroadcast,
+  isObject,
+  recording,
+  resultOf,
+  type Answer,
+  type JsonObject,
+  type Recorded,
+} from './recordings.js';
 import { decodeTxJson, txHash } from '../../../src/protocol/index.js';
 
 export interface Outcome {
@@ -26,14 +34,11 @@ export interface ReplayOptions {
  */
 export async function replay(chain: Chain, file: string, options: ReplayOptions = {}): Promise<Outcome[]> {
   const all = recording(file).filter(options.only ?? (() => true));
-  const first = all.find(one => one.head !== null)?.head;
-  if (first !== undefined && first !== null) await chain.advanceTo(first);
-  for (const one of all) for (const tx of pendingIn(one)) await chain.submit(decodeTxJson(JSON.stringify(tx)));
-
   const outcomes: Outcome[] = [];
   for (const original of all) {
     const one = options.rewrite?.(original) ?? original;
     if (one.head !== null) await chain.advanceTo(one.head);
+    for (const tx of pendingIn(one)) await chain.submit(decodeTxJson(JSON.stringify(tx)));
     await settleNonce(chain, one);
     const ours = await answerOf(chain, one, options.heights);
     const differences = compareAnswers(one.answer, ours, {

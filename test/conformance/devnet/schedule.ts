@@ -36,7 +36,11 @@ export function shownTransactions(chainId: string, files: readonly string[]): Ma
       if (!isObject(block) || !isObject(block.header) || !Array.isArray(block.txns)) continue;
       const height = Number(block.header.height);
       const txs = block.txns.filter(isObject).filter(tx => isWallets(tx) && chainOf(tx) === chainId);
-      if (txs.length > 0) found.set(height, txs.map(tx => decodeTxJson(JSON.stringify(tx))));
+      if (txs.length > 0)
+        found.set(
+          height,
+          txs.map(tx => decodeTxJson(JSON.stringify(tx))),
+        );
     }
   }
   return found;
@@ -94,7 +98,14 @@ export function seedTransactions(chainId: string, file: string): Transaction[] {
     seeds.push(executes('lab', 'add_user', int8Value(BigInt(id)), name, age));
   }
   seeds.push(
-    executes('lab', 'put_kv', textValue('s'), textValue('k1'), byteaValue(Buffer.from([1, 2, 3])), numericValue('12.500000', 20, 6)),
+    executes(
+      'lab',
+      'put_kv',
+      textValue('s'),
+      textValue('k1'),
+      byteaValue(Buffer.from([1, 2, 3])),
+      numericValue('12.500000', 20, 6),
+    ),
     executes('lab', 'bump', int8Value(1n)),
     executes(
       'lab',
@@ -150,10 +161,25 @@ function infoViews(file: string): InfoViews {
 
 /** `info.columns` names types as Postgres does; statements take Kwil's names. */
 const columnType = (shown: string): string =>
-  shown.replace(/^bigint/, 'int8').replace(/^boolean/, 'bool').replace(/^integer/, 'int4');
+  shown
+    .replace(/^bigint/, 'int8')
+    .replace(/^boolean/, 'bool')
+    .replace(/^integer/, 'int4');
+
+/** Transactions in order of their nonces, one block each, from a height on; what does not fit comes into the last. */
+export function spread(txs: readonly Transaction[], from: number, to: number): Map<number, Transaction[]> {
+  const schedule = new Map<number, Transaction[]>();
+  txs.forEach((tx, index) => {
+    const height = Math.min(from + index, to);
+    schedule.set(height, [...(schedule.get(height) ?? []), tx]);
+  });
+  return schedule;
+}
 
 /** Several schedules in one; later ones come later in a block. */
-export function together(...schedules: readonly ReadonlyMap<number, readonly Transaction[]>[]): Map<number, Transaction[]> {
+export function together(
+  ...schedules: readonly ReadonlyMap<number, readonly Transaction[]>[]
+): Map<number, Transaction[]> {
   const all = new Map<number, Transaction[]>();
   for (const schedule of schedules) {
     for (const [height, txs] of schedule) {

@@ -34,7 +34,7 @@ class StatementParser extends ActionParser {
       namespace = this.identifier();
       this.expectSymbol('}');
     }
-    return { namespace, ...this.bare(from) } as Statement;
+    return { namespace, ...this.bare(from) };
   }
 
   private bare(from: number): Bare<Statement> {
