@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { messageOf, type GatewayStatus, type Phase } from '../../model/index.js';
 import { sleep, systemClock } from '../../platform/index.js';
 import { createDevnet, type Devnet, type NetworkHandle } from '../devnet.js';
-import { createEngine } from '../engine/index.js';
 import { createGatewayProcess, freePorts, type GatewayProcess } from './gateway-process.js';
 import { startLoad } from './load/process.js';
 import type { LoadReport } from './load/records.js';
@@ -20,7 +19,6 @@ import { createRandom } from './random.js';
 import { buildResult, printResult, type DemoResult } from './result.js';
 import { NAMESPACE, schemaStatements, seedStatements } from './schema.js';
 import { createScreen, type Screen } from './screen.js';
-import { templateFolder } from '../template-folder.js';
 import { judge } from './verdict/index.js';
 import { createNodeClient, queryRows } from './verdict/node-client.js';
 
@@ -44,6 +42,8 @@ const AFTER_MS = 5_000;
 /** The longest any step of the story may take. */
 const STEP_MS = 60_000;
 const SAMPLE_MS = 100;
+/** Mean time between two kills, when kills are asked for, with the restart. */
+const KILL_MS = 2_800;
 const NODES = 2;
 
 type WriterReport = Extract<LoadReport, { kind: 'writers' }>;
@@ -84,7 +84,7 @@ interface Stage {
 }
 
 function createStage(options: DemoOptions, folder: string, screen: Screen, signal: AbortSignal): Stage {
-  const devnet = createDevnet({ createEngine: () => createEngine({ templateFolder: templateFolder() }) });
+  const devnet = createDevnet();
   const endings: (() => Promise<void> | void)[] = [() => devnet.stop()];
   return {
     options,
@@ -168,7 +168,7 @@ async function tell(stage: Stage): Promise<DemoResult> {
 
   const window = await old.proposeMigration({
     activationPeriod: ACTIVATION_BLOCKS,
-    duration: Math.ceil(WINDOW_MS / options.blockMs),
+    duration: Math.ceil((WINDOW_MS + options.kills * KILL_MS) / options.blockMs),
   });
   screen.say(`migration decided: changesets ${window.start} to ${window.end}`);
 
@@ -186,12 +186,13 @@ async function tell(stage: Stage): Promise<DemoResult> {
   await watcher.waitFor(({ phase }) => phase === 'ready' || isPast(phase), 'the new network to be caught up');
   screen.say(`new network ${newChainId} is caught up (lag ${watcher.latest()!.replication.lagBlocks} blocks)`);
   await pause(stage, IN_SYNC_MS);
+  await killer.share(0.6);
 
   const networkFloorMs = isPast(watcher.latest()!.phase) ? 0 : await measureFloor(gateway.url, old, fresh);
   screen.say(`one change needs ${Math.round(networkFloorMs)} ms from the old network to the new one`);
   await throwSwitch(gateway, watcher, screen);
   screen.say('switched: writes go to the new network');
-  await killer.close();
+  await killer.share(1);
   await pause(stage, AFTER_MS);
 
   const [writerTotals, readerTotals] = await Promise.all([writers.stop(), readers.stop()]);
@@ -298,7 +299,7 @@ async function throwSwitch(gateway: GatewayProcess, watcher: Watcher, screen: Sc
     if (performance.now() > deadline)
       throw new Error(`the switch did not happen in ${STEP_MS} ms: ${describe(watcher.latest())}`);
     const { phase } = await freshStatus(gateway);
-    if (phase === 'ready' || phase === 'syncing') {
+    if (phase === 'ready') {
       try {
         await gateway.admin('POST', '/v1/cutover/start', { reason: 'demo' });
         screen.say('cutover started');
@@ -336,21 +337,38 @@ async function measureFloor(url: string, old: NetworkHandle, fresh: NetworkHandl
   throw new Error(`a change on the old network was not visible on the new one after ${STEP_MS} ms`);
 }
 
+interface Killer {
+  /** Resolves when this share of the kills has been done. */
+  share(share: number): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Kills the gateway with SIGKILL at random moments and starts it again; does nothing unless asked for. */
-function createKiller({ options, screen, signal }: Stage, gateway: GatewayProcess): { close(): Promise<void> } {
+function createKiller({ options, screen, signal }: Stage, gateway: GatewayProcess): Killer {
   const stop = new AbortController();
   const random = createRandom(options.seed, 77);
+  let done = 0;
+  let failure: unknown = null;
   const run = (async () => {
-    for (let kill = 1; kill <= options.kills && !stop.signal.aborted && !signal.aborted; kill += 1) {
-      await sleep(systemClock, random.int(300, 2_000), stop.signal);
+    while (done < options.kills && !signal.aborted) {
+      await sleep(systemClock, random.int(100, KILL_MS - 1_000), stop.signal);
       if (stop.signal.aborted) return;
       await gateway.kill();
       await gateway.start();
-      screen.say(`gateway killed and started again (${kill} of ${options.kills})`);
+      done += 1;
+      screen.say(`gateway killed and started again (${done} of ${options.kills})`);
     }
-  })();
-  run.catch(() => undefined);
+  })().catch((error: unknown) => {
+    failure = error;
+  });
   return {
+    async share(share) {
+      while (done < options.kills * share) {
+        if (failure !== null) throw failure instanceof Error ? failure : new Error(messageOf(failure));
+        signal.throwIfAborted();
+        await sleep(systemClock, SAMPLE_MS, signal);
+      }
+    },
     async close() {
       stop.abort();
       await run;
