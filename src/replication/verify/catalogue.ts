@@ -65,7 +65,8 @@ const STRUCTURE: readonly { readonly what: string; readonly sql: string; readonl
   {
     what: 'foreign key',
     scoped: true,
-    sql: 'SELECT namespace, table_name, name, columns, ref_table, ref_columns, on_update, on_delete FROM info.foreign_keys ORDER BY namespace, table_name, name',
+    // Its column on_update is a reserved word of the dialect, so it cannot be named.
+    sql: 'SELECT * FROM info.foreign_keys',
   },
   {
     what: 'action',

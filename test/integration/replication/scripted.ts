@@ -363,7 +363,7 @@ export function createScriptedListener(
       }
       await new Promise<void>((resolve, reject) => {
         const look = (): void => {
-          if (failures.length > 0) reject(failures[0] as Error);
+          if (failures.length > 0) reject(failures[0]);
           else if (waiting === 0 || alive.aborted) resolve();
         };
         settled.subscribe(look);

@@ -6,7 +6,6 @@ import {
   encodeColumnData,
   encodeElements,
   formatNumeric,
-  type ColumnData,
   type ColumnScalar,
   type ColumnValue,
   type DataType,
@@ -68,7 +67,7 @@ function record(index: number, value: Value): ColumnValue {
   }
   if (value.length === 0) return { kind: 2, data: encodeColumnData(column, ['']) };
   const items = value.map(item => (column.name === 'text' && item === 'NULL' ? null : one(item)));
-  return { kind: 2, data: encodeColumnData(column, items as ColumnData) };
+  return { kind: 2, data: encodeColumnData(column, items) };
 }
 
 const sameValue = (a: ColumnValue, b: ColumnValue): boolean =>
@@ -226,7 +225,7 @@ describe('repairs against a model of the node', () => {
         const { rows } = model.table(RELATION);
         const own = rows.get(String(id));
         fc.pre(own !== undefined);
-        const changed = [...own!.slice(0, 1), 'changed by a user of the new network', ...own!.slice(2)];
+        const changed = [...own.slice(0, 1), 'changed by a user of the new network', ...own.slice(2)];
         rows.set(String(id), changed);
         model.apply(served(heights));
         // On the old network the row is found by its whole old content, which this is not any more.
@@ -437,12 +436,9 @@ describe('answers', () => {
     const first = maker.make(start, end, true);
     expect(Buffer.from(maker.make(start, end, true).bytes)).toEqual(Buffer.from(first.bytes));
     expect(Object.keys(first.repairs).every(name => (REPAIR_NAMES as readonly string[]).includes(name))).toBe(true);
-    expect(first.repairs).toMatchObject({
-      'delete-pad': expect.any(Number),
-      'noop-update': expect.any(Number),
-      'small-numeric': expect.any(Number),
-      'toast-unchanged': expect.any(Number),
-    });
+    for (const name of ['delete-pad', 'noop-update', 'small-numeric', 'toast-unchanged']) {
+      expect(first.repairs[name], name).toBeGreaterThan(0);
+    }
     const relations = decodeElements(first.bytes).filter(element => element.kind === 'relation');
     const numbers = decodeElements(first.bytes).flatMap(element => (element.kind === 'row' ? [element.relation] : []));
     expect(Math.max(...numbers)).toBe(relations.length - 1);
