@@ -1,6 +1,6 @@
 import type { CliIo } from './cli/index.js';
 import { configChanges, originText, pathText, type Config, type LoadedConfig } from './config/index.js';
-import { messageOf } from './model/index.js';
+import { GatewayError, messageOf } from './model/index.js';
 import { systemClock } from './platform/index.js';
 import { addProcessMetrics, createLogger, createMetrics, type Logger } from './telemetry/index.js';
 
@@ -61,7 +61,9 @@ export async function serve(
     logger.info('ended');
     return 0;
   } catch (error) {
-    logger.fatal({ err: error }, 'the gateway cannot start');
+    // A wrong configuration needs its words; anything else its stack.
+    const isKnown = error instanceof GatewayError && error.family !== 'invariant';
+    logger.fatal(isKnown ? { code: error.code, problem: error.message } : { err: error }, 'the gateway cannot start');
     gateway.destroy(messageOf(error));
     throw error;
   } finally {
@@ -80,6 +82,7 @@ function readAgain(before: Config, reload: () => LoadedConfig, logger: Logger): 
     return;
   }
   logger.level = after.log.level;
+  logger.info('configuration read again');
   for (const { path, from, to } of configChanges(before, after)) {
     if (path === 'log.level') logger.info({ from, to }, 'log level changed');
     else logger.warn({ setting: path, from, to }, 'changed in the configuration; needs a restart');

@@ -244,7 +244,12 @@ export const verifyLine = z
     z.looseObject({ kind: z.literal('report'), report: verificationReport }),
     z.looseObject({
       kind: z.literal('problem'),
-      problem: z.looseObject({ code: z.string(), title: z.string(), detail: z.string() }),
+      problem: z.looseObject({
+        code: z.string(),
+        title: z.string(),
+        detail: z.string(),
+        family: z.string().optional(),
+      }),
     }),
   ])
   .meta({ id: 'VerifyLine' });
@@ -289,6 +294,10 @@ export const problem = z
     title: z.string(),
     status: z.int(),
     code: z.string().describe('Stable word.'),
+    family: z
+      .string()
+      .optional()
+      .describe('Who has to act: upstream is a node that failed, refused is not now, config, control …'),
     detail: z.string(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem with a stable code.' });

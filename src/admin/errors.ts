@@ -47,6 +47,7 @@ export function problemOf(thrown: unknown): Problem {
       title: 'Refused',
       status: FAMILY_STATUS[thrown.family],
       code: thrown.code,
+      family: thrown.family,
       detail: thrown.message,
     };
   }

@@ -54,7 +54,9 @@ function failed(error: unknown, isJson: boolean, io: CliIo): number {
   }
 }
 
-function exitOf({ family }: GatewayError): number {
+function exitOf({ code, family }: GatewayError): number {
+  // Another process holds what only one may hold.
+  if (code === 'data_folder_in_use') return EXIT.tryAgain;
   if (family === 'config') return EXIT.config;
   if (family === 'upstream') return EXIT.unreachable;
   return family === 'refused' ? EXIT.tryAgain : EXIT.failure;

@@ -98,7 +98,7 @@ export function createClient({ url, token }: Target, signal: AbortSignal): Admin
       for await (const text of linesOf(answer, url, signal)) {
         const line = readAs(verifyLine, text);
         onLine(line);
-        if (line.kind === 'problem') throw new CliError(EXIT.failure, line.problem.code, line.problem.detail);
+        if (line.kind === 'problem') throw refused({ type: 'about:blank', status: 200, ...line.problem }, url);
         if (line.kind === 'report') report = line.report;
       }
       if (report === null)
@@ -175,7 +175,7 @@ async function problemIn(answer: Response): Promise<Problem> {
   }
 }
 
-function refused({ code, detail, title, status }: Problem, url: string): CliError {
+function refused({ code, detail, title, status, family }: Problem, url: string): CliError {
   if (status === 401) {
     return new CliError(
       EXIT.failure,
@@ -192,6 +192,8 @@ function refused({ code, detail, title, status }: Problem, url: string): CliErro
       'check --admin or admin.listen',
     );
   }
+  if (family === 'upstream')
+    return new CliError(EXIT.unreachable, code, detail, '`switchyard status` says which nodes answer');
   return new CliError(LATER.has(code) ? EXIT.tryAgain : EXIT.failure, code, status === 501 ? title : detail);
 }
 

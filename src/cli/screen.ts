@@ -59,10 +59,12 @@ function headline(
   { width, style, nowMs }: ScreenOptions,
 ): string {
   const { symbols } = style;
-  const since = duration(nowMs - Date.parse(cutover.phaseSince));
+  // The machine's very first state has no beginning.
+  const sinceMs = Date.parse(cutover.phaseSince);
+  const since = sinceMs > 0 ? `   for ${duration(nowMs - sinceMs)}` : '';
   const paint = phasePaint(phase, style);
   const target = writeNetwork === 'none' ? style.warn('held or refused') : style.bold(writeNetwork);
-  const first = `${paint(style.bold(`${symbols.dot} ${phase.toUpperCase()}`))}   writes ${symbols.arrow} ${target}   epoch ${epoch}   for ${since}`;
+  const first = `${paint(style.bold(`${symbols.dot} ${phase.toUpperCase()}`))}   writes ${symbols.arrow} ${target}   epoch ${epoch}${since}`;
   const lines = [first, `  ${track(phase, style)}`];
   if (cutover.deadline !== null) {
     const left = Date.parse(cutover.deadline) - nowMs;

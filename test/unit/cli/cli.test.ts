@@ -259,7 +259,7 @@ describe('checks', () => {
       verify: () => Promise.reject(new GatewayError('no_node', 'upstream', 'no node of the new network')),
     });
     const failed = await cli('verify');
-    expect([failed.code, failed.stdout]).toEqual([1, '']);
+    expect([failed.code, failed.stdout]).toEqual([69, '']);
     expect(failed.stderr).toContain('no node of the new network');
   });
 });
