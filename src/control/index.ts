@@ -7,9 +7,8 @@
  */
 export { createControl } from './control.js';
 export type { CommandRequest, CommandResult, Control, ControlOptions } from './control.js';
-export { CONDITIONS } from './conditions.js';
 export type { Judgement, Verdict } from './conditions.js';
 export type * from './ports.js';
+export { PREFLIGHT_IDS } from './preflight.js';
 export type { PreflightCheck, PreflightReport } from './preflight.js';
-export { PROBES } from './probes.js';
 export type { AuditEntry, ControlStatus } from './status.js';

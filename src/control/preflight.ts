@@ -2,7 +2,8 @@ import { messageOf } from '../model/index.js';
 import { waitFor } from '../platform/index.js';
 import { CONDITIONS, type ConditionSettings, type Judgement, type Verdict } from './conditions.js';
 import type { ControlPorts } from './ports.js';
-import { PROBES, type ProbeContext } from './probes.js';
+import { PARITY_PROBES } from './parity.js';
+import { PROBES, type Probe, type ProbeContext } from './probes.js';
 import type { World } from './world.js';
 
 export interface PreflightCheck extends Judgement {
@@ -23,7 +24,12 @@ export interface PreflightContext extends ProbeContext {
   readonly settings: ConditionSettings;
 }
 
-/** No check may take longer; the rest of 5 s is for a busy machine. */
+const ALL_PROBES: readonly Probe[] = [...PROBES, ...PARITY_PROBES];
+
+/** Every check, in the order of a report. */
+export const PREFLIGHT_IDS: readonly string[] = [...CONDITIONS, ...ALL_PROBES].map(({ id }) => id);
+
+/** No check may take longer; all run at once, so this is nearly the time of a report. The rest of 5 s is for a busy machine. */
 const CHECK_MS = 4000;
 /** The lag of a relayed network goes up and down with its pace of one height per second: one low point within this is enough. */
 const LAG_DIP_MS = 2500;
@@ -40,20 +46,23 @@ export async function runPreflight(
   const { clock, metrics } = ports;
   const begun = clock.monotonic();
   const at = new Date(clock.now()).toISOString();
-  const facts = await settledWorld(context, ports, signal);
-  const checks = await Promise.all([
-    ...CONDITIONS.map(async ({ id, title, judge }): Promise<PreflightCheck> => ({
-      id,
-      title,
-      ...judge(facts, context.settings),
-      ms: 0,
-    })),
-    ...PROBES.map(async ({ id, title, run }): Promise<PreflightCheck> => {
-      const since = clock.monotonic();
-      const judgement = await withinTime(run(context, ports, signal), ports, signal);
-      return { id, title, ...judgement, ms: Math.round(clock.monotonic() - since) };
-    }),
+  const [conditions, probes] = await Promise.all([
+    settledWorld(context, ports, signal).then(facts =>
+      CONDITIONS.map(({ id, title, judge }): PreflightCheck => ({
+        id,
+        title,
+        ...judge(facts, context.settings),
+        ms: Math.round(clock.monotonic() - begun),
+      })),
+    ),
+    Promise.all(
+      ALL_PROBES.map(async ({ id, title, run }): Promise<PreflightCheck> => {
+        const judgement = await withinTime(run(context, ports, signal), ports, signal);
+        return { id, title, ...judgement, ms: Math.round(clock.monotonic() - begun) };
+      }),
+    ),
   ]);
+  const checks = [...conditions, ...probes];
   for (const check of checks) metrics.preflightCheck.set({ check: check.id }, check.verdict === 'fail' ? 0 : 1);
   return { verdict: worst(checks), at, ms: Math.round(clock.monotonic() - begun), checks };
 }
