@@ -1,12 +1,12 @@
 import type { AdminPorts } from './admin/index.js';
 import type { TxView } from './admin/contract.js';
-import { configChanges, type Config } from './config/index.js';
+import type { Config, ConfigChange } from './config/index.js';
 import type { Gateway, GatewayPlatform, Rooms } from './gateway.js';
 import type { NodeRef } from './model/index.js';
 import type { TxSighting } from './proxy/index.js';
 
 export interface AdminInputs {
-  readonly config: Config;
+  readonly reconfigure: (after: Config) => readonly ConfigChange[];
   readonly platform: GatewayPlatform;
   readonly status: Gateway['status'];
   readonly started: () => boolean;
@@ -16,7 +16,7 @@ export interface AdminInputs {
 /** What operators may see and do, in the words of the rooms that know it. */
 export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
   const { nodes, control, proxy, replication, verifier } = rooms;
-  const { config, platform, started, closing } = inputs;
+  const { platform, started, closing } = inputs;
 
   const exists = ({ network, name }: NodeRef): boolean =>
     nodes.view(network)?.nodes.some(node => node.name === name) ?? false;
@@ -67,11 +67,12 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
       ? {}
       : {
           reload: async () => {
-            const changes = configChanges(config, await platform.reload!());
+            const changes = inputs.reconfigure(await platform.reload!());
+            const late = changes.filter(({ needsRestart }) => needsRestart).length;
             const message =
               changes.length === 0
                 ? 'nothing has changed'
-                : 'the configuration is valid; what changed needs a restart of the gateway';
+                : `${changes.length - late} settings changed` + (late > 0 ? `, ${late} more need a restart` : '');
             return { changes, message };
           },
         }),

@@ -13,13 +13,15 @@ import type { Rooms } from './gateway.js';
 export interface SnapshotSource {
   start(): void;
   close(): void;
+  /** The configuration changed: build again. */
+  refresh(): void;
   current(): RoutingSnapshot;
   /** Called after the swap. */
   subscribe(listener: () => void): () => void;
 }
 
 export interface SnapshotInputs {
-  readonly config: Config;
+  readonly config: () => Config;
   readonly control: Control;
   readonly nodes: Nodes;
   readonly replication: Replication;
@@ -38,8 +40,8 @@ export function createSnapshotSource(inputs: SnapshotInputs): SnapshotSource {
     const replicated = replication.status();
     return project(
       control.intent(),
-      config.reads,
-      { old: nodes.view('old') ?? emptyView('old', config), new: nodes.view('new') },
+      config().reads,
+      { old: nodes.view('old') ?? emptyView('old', config()), new: nodes.view('new') },
       replication.watermark(),
       { blocks: replicated.blocksToEnd, ms: replicated.msToEnd },
     );
@@ -68,6 +70,7 @@ export function createSnapshotSource(inputs: SnapshotInputs): SnapshotSource {
     close() {
       for (const stop of stops.splice(0)) stop();
     },
+    refresh: swap,
     current: () => current,
     subscribe: changes.subscribe,
   };
@@ -118,6 +121,7 @@ export function migrationPublic(snapshot: RoutingSnapshot, config: Config): Migr
   const signFor = intent.committed ? config.networks.new?.chainId : config.networks.old.chainId;
   return {
     phase: intent.phase,
+    strategy: intent.strategy,
     writeNetwork: intent.writes.kind === 'send' ? intent.writes.network : 'none',
     chainId: signFor ?? config.networks.old.chainId,
     oldChainId: config.networks.old.chainId,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAdmin, type Admin } from './admin/index.js';
-import type { Config } from './config/index.js';
+import { configChanges, type Config, type ConfigChange } from './config/index.js';
 import { createControl, type Control } from './control/index.js';
 import { adminPorts } from './gateway-admin.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
@@ -39,6 +39,8 @@ export interface Gateway {
   close(): Promise<void>;
   destroy(reason: string): void;
   status(): GatewayStatus;
+  /** Takes over what can change while running (a first networks.new, reads, log level); names what needs a restart. */
+  reconfigure(after: Config): readonly ConfigChange[];
 }
 
 /** Every room of one gateway, made and joined here and nowhere else. */
@@ -58,8 +60,9 @@ export interface Rooms {
  * Composition root. Starts storage, then what observes (nodes, replication), then what decides (control), then what
  * serves (proxy, admin); ends in reverse, so that nothing serves on facts that nobody keeps up.
  */
-export function createGateway(config: Config, platform: GatewayPlatform): Gateway {
+export function createGateway(initial: Config, platform: GatewayPlatform): Gateway {
   const { logger, clock } = platform;
+  let config = initial;
   const startedAt = new Date(clock.now()).toISOString();
   let lock: FolderLock | null = null;
   let rooms: Rooms | null = null;
@@ -74,10 +77,33 @@ export function createGateway(config: Config, platform: GatewayPlatform): Gatewa
     return gatewayStatus(rooms, { config, addresses, startedAt, version: platform.version });
   };
 
+  function reconfigure(after: Config): readonly ConfigChange[] {
+    const changes = configChanges(config, after);
+    const addsNetwork = config.networks.new === undefined && after.networks.new !== undefined;
+    // Built from the running configuration, so that a setting that needs a restart keeps its running value everywhere.
+    config = {
+      ...config,
+      reads: after.reads,
+      log: { ...config.log, level: after.log.level },
+      networks: addsNetwork ? { ...config.networks, new: after.networks.new } : config.networks,
+    };
+    logger.level = config.log.level;
+    if (addsNetwork) rooms?.nodes.setNetwork('new', after.networks.new!);
+    rooms?.snapshots.refresh();
+    for (const { path, from, to, needsRestart } of changes) {
+      logger[needsRestart ? 'warn' : 'info'](
+        { setting: path, from, to },
+        needsRestart ? 'changed, but needs a restart' : 'changed',
+      );
+    }
+    return changes;
+  }
+
   return {
+    reconfigure,
     async start() {
       lock = await lockFolder(config.dataDir);
-      rooms = await buildRooms(config, platform);
+      rooms = await buildRooms(() => config, platform);
       const { nodes, replication, control, proxy, snapshots } = rooms;
       // The admin side first: an operator can look while the rest starts, and liveness never depends on upstreams.
       admin = createAdmin(
@@ -88,9 +114,9 @@ export function createGateway(config: Config, platform: GatewayPlatform): Gatewa
           version: platform.version,
         },
         adminPorts(rooms, {
-          config,
           platform,
           status,
+          reconfigure,
           started: () => isStarted,
           closing: () => isClosing,
         }),
@@ -137,7 +163,8 @@ export function createGateway(config: Config, platform: GatewayPlatform): Gatewa
   };
 }
 
-async function buildRooms(config: Config, platform: GatewayPlatform): Promise<Rooms> {
+async function buildRooms(current: () => Config, platform: GatewayPlatform): Promise<Rooms> {
+  const config = current();
   const { clock, logger, metrics } = platform;
   const shared = { clock, logger, metrics };
   await mkdir(config.dataDir, { recursive: true });
@@ -185,7 +212,7 @@ async function buildRooms(config: Config, platform: GatewayPlatform): Promise<Ro
       fatal: platform.fatal,
     },
   );
-  const snapshots = createSnapshotSource({ config, control, nodes, replication, metrics, clock });
+  const snapshots = createSnapshotSource({ config: current, control, nodes, replication, metrics, clock });
   late.proxy = createProxy(
     { listen: config.listen, writes: config.writes },
     {
@@ -194,7 +221,7 @@ async function buildRooms(config: Config, platform: GatewayPlatform): Promise<Ro
       onSnapshot: listener => snapshots.subscribe(listener),
       nodes,
       ledger,
-      migrationValue: () => migrationPublic(snapshots.current(), config),
+      migrationValue: () => migrationPublic(snapshots.current(), current()),
       secret: await sessionSecret(config.dataDir),
     },
   );
