@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NODE_STATES, PHASES, type GatewayStatus } from '../model/index.js';
+import { NODE_STATES, PHASES, STRATEGY_PHASES, type GatewayStatus } from '../model/index.js';
 
 /*
  * Every route of the admin API with the values that go in and out: the server registers what stands here, the CLI calls
@@ -7,6 +7,7 @@ import { NODE_STATES, PHASES, type GatewayStatus } from '../model/index.js';
  */
 
 const height = z.int().min(0);
+const anyPhase = z.enum([...PHASES, ...STRATEGY_PHASES]);
 const networkName = z.enum(['old', 'new']);
 const count = z.int().min(0);
 const isoTime = z.string().describe('ISO 8601 time');
@@ -62,7 +63,7 @@ const replicationStatus = z
 
 export const gatewayStatus = z
   .looseObject({
-    phase: z.enum(PHASES),
+    phase: anyPhase,
     strategy: z.enum(['zero-downtime', 'rolling', 'offline']),
     epoch: z.int(),
     writeNetwork: z.enum(['old', 'new', 'none']),
@@ -133,7 +134,7 @@ const commandBody = z
 
 export const commandResult = z
   .looseObject({
-    phase: z.enum(PHASES).describe('Phase after the command.'),
+    phase: anyPhase.describe('Phase after the command.'),
     epoch: z.int(),
     attempt: z.string().nullable().describe('The attempt that this command began or is about.'),
     steps: z
@@ -167,8 +168,8 @@ export const auditEntry = z
     command: z.string(),
     actor: z.string(),
     reason: z.string(),
-    before: z.enum(PHASES),
-    after: z.enum(PHASES),
+    before: anyPhase,
+    after: anyPhase,
     refused: z.string().nullable().describe('Code of the refusal; null when the command was taken.'),
   })
   .meta({ id: 'AuditEntry' });

@@ -1,4 +1,4 @@
-import type { GatewayStatus, NetworkStatus, NodeState, Phase } from '../model/index.js';
+import type { AnyPhase, GatewayStatus, NetworkStatus, NodeState } from '../model/index.js';
 import { age, bytes, clockTime, duration, number, plural } from './text/format.js';
 import { padEnd, padStart, printableText, visibleLength, type Style } from './text/style.js';
 import { flow, wrap } from './text/table.js';
@@ -14,7 +14,7 @@ export interface ScreenOptions {
 }
 
 /** The path of an ordinary switch; other phases stand beside it. */
-const PATH: readonly Phase[] = [
+const PATH: readonly AnyPhase[] = [
   'standby',
   'syncing',
   'ready',
@@ -79,7 +79,7 @@ function headline(
 }
 
 /** `● ● ◉ ○ ○`: how far along the path; phases beside the path show no position. */
-function track(phase: Phase, style: Style): string {
+function track(phase: AnyPhase, style: Style): string {
   const at = PATH.indexOf(phase);
   const { dot, ring } = style.symbols;
   if (at < 0) return style.dim(PATH.map(() => ring).join(' '));
@@ -188,10 +188,10 @@ function sparkline(values: readonly number[], style: Style): string {
 const paragraph = (text: string, width: number, paint: (text: string) => string): string[] =>
   wrap(printableText(text), width - 2).map(line => `  ${paint(line)}`);
 
-function phasePaint(phase: Phase, style: Style): (text: string) => string {
+function phasePaint(phase: AnyPhase, style: Style): (text: string) => string {
   if (phase === 'blocked' || phase === 'at-halt') return style.bad;
-  if (['holding', 'draining', 'verifying', 'aborting', 'armed'].includes(phase)) return style.warn;
-  return ['ready', 'switched', 'settled', 'committed', 'opening'].includes(phase) ? style.good : style.accent;
+  if (['holding', 'draining', 'verifying', 'aborting', 'armed', 'rolling', 'stopping', 'frozen', 'building'].includes(phase)) return style.warn;
+  return ['ready', 'verified', 'switched', 'settled', 'committed', 'opening'].includes(phase) ? style.good : style.accent;
 }
 
 function nodePaint(state: NodeState, style: Style): (text: string) => string {

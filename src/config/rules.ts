@@ -28,6 +28,16 @@ export function doubts(config: Config): readonly RuleFinding[] {
   if (config.reads.policy !== 'share' && config.reads.share > 0) {
     found.push({ path: ['reads', 'share'], message: `has no effect with policy ${config.reads.policy}` });
   }
+  const { leader, strategy } = config.migration;
+  if (leader !== undefined && !config.networks.old.nodes.some(({ name }) => name === leader)) {
+    found.push({ path: ['migration', 'leader'], message: `is no node of the old network` });
+  }
+  if (strategy === 'rolling' && config.networks.new !== undefined) {
+    found.push({
+      path: ['networks', 'new'],
+      message: 'has no part in a rolling upgrade, which stays on one network',
+    });
+  }
   if (config.networks.old.nodes.length === 1) {
     found.push({
       path: ['networks', 'old', 'nodes'],

@@ -113,6 +113,18 @@ export const configSchema = z.strictObject({
           z.enum(['zero-downtime', 'rolling', 'offline']).default('zero-downtime'),
           'How the network is moved.',
         ),
+        leader: fixed(
+          nodeName.optional(),
+          "Rolling, offline: the node of the old network with the leader's key, which no RPC tells. Without it a rolling upgrade finds it when the blocks stop with it.",
+        ),
+        build: fixed(
+          z.string().min(1).max(64).optional(),
+          'Rolling: the version (kwil_ver) that every node is to tell afterwards.',
+        ),
+        operatorMs: fixed(
+          z.int().min(1000).max(86_400_000).default(1_800_000),
+          'Rolling, offline: longest wait for a person to stop, start or check something, ms.',
+        ),
       })
       .prefault({}),
     'What kind of move this is.',

@@ -11,7 +11,7 @@ import {
   type PlannedStep,
   type State,
 } from '../cutover/index.js';
-import { messageOf, PHASES, type Epoch, type Phase, type Strategy } from '../model/index.js';
+import { messageOf, PHASES, type AnyPhase, type Epoch, type Strategy } from '../model/index.js';
 import { createNotifier, waitFor } from '../platform/index.js';
 import type { Intent } from '../routing/index.js';
 import type { ConditionSettings } from './conditions.js';
@@ -52,14 +52,14 @@ export interface CommandRequest {
 export type CommandResult =
   | {
       readonly accepted: true;
-      readonly phase: Phase;
+      readonly phase: AnyPhase;
       readonly epoch: Epoch;
       /** The attempt that this command began or is about; null when there is none. */
       readonly attempt: string | null;
       /** With dryRun only. */
       readonly steps?: readonly PlannedStep[];
     }
-  | { readonly accepted: false; readonly phase: Phase; readonly code: string; readonly message: string };
+  | { readonly accepted: false; readonly phase: AnyPhase; readonly code: string; readonly message: string };
 
 export interface Control {
   /** Replays the journal and goes on from there. Throws when the journal does not fit the program (`journal_rules`). */

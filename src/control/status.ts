@@ -3,18 +3,17 @@ import {
   attemptOf,
   initialState,
   intentOf,
-  type CommandName,
   type Entry,
   type State,
   type WakeName,
 } from '../cutover/index.js';
-import { assertNever, type CutoverStatus, type Epoch, type NetworkName, type Phase } from '../model/index.js';
+import { assertNever, type CutoverStatus, type Epoch, type AnyPhase, type NetworkName } from '../model/index.js';
 import { missingGates, type ConditionSettings } from './conditions.js';
 import { appliedHeight, type World } from './world.js';
 
 /** Everything the faces show of the switch. */
 export interface ControlStatus extends CutoverStatus {
-  readonly phase: Phase;
+  readonly phase: AnyPhase;
   readonly epoch: Epoch;
   readonly writeNetwork: NetworkName | 'none';
   readonly postponed: { readonly by: string; readonly reason: string } | null;
@@ -103,12 +102,12 @@ function waitingFor(state: State, world: World): string | null {
 export interface AuditEntry {
   readonly sequence: number;
   readonly at: number;
-  readonly command: CommandName;
+  readonly command: string;
   readonly actor: string;
   readonly reason: string;
-  readonly before: Phase;
+  readonly before: AnyPhase;
   /** Equal to `before` when it was refused. */
-  readonly after: Phase;
+  readonly after: AnyPhase;
   /** Code of the refusal; null when it was taken. */
   readonly refused: string | null;
 }

@@ -1,9 +1,9 @@
 import type { Epoch, Height, NetworkName } from './network.js';
-import type { Phase, Strategy } from './phase.js';
+import type { AnyPhase, Strategy } from './phase.js';
 
 /** One value that CLI, admin API, metrics and events draw, so that they cannot disagree. */
 export interface GatewayStatus {
-  readonly phase: Phase;
+  readonly phase: AnyPhase;
   readonly strategy: Strategy;
   readonly epoch: Epoch;
   /** Where a client write goes now; `none` while writes are held or refused. */

@@ -1,4 +1,4 @@
-import type { Epoch, Height, NetworkName, NodeState, Phase, Strategy } from '../model/index.js';
+import type { AnyPhase, Epoch, Height, NetworkName, NodeState, Strategy } from '../model/index.js';
 
 /**
  * What routing should be now: one value for the whole gateway, made only by the cutover machine.
@@ -6,7 +6,7 @@ import type { Epoch, Height, NetworkName, NodeState, Phase, Strategy } from '../
  */
 export interface Intent {
   readonly epoch: Epoch;
-  readonly phase: Phase;
+  readonly phase: AnyPhase;
   readonly strategy: Strategy;
   readonly writes: WriteIntent;
   /** Network of write-affine calls (chain_info, account, estimate_price, health …): always together. */

@@ -84,7 +84,7 @@ export function machineOf<
     handWork,
     transition(state, event) {
       // The table's type pairs each kind with its own event; TypeScript cannot follow that through an index.
-      const row = table[state.phase as S['phase']] as Readonly<Record<string, Cell<S, E>>>;
+      const row = table[state.phase as S['phase']] as unknown as Readonly<Record<string, Cell<S, E>>>;
       const next = row[event.kind]!(state, event);
       if (isRefused(next) || next === state) return next;
       return {

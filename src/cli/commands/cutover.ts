@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { AttemptStory, CommandResult, CutoverCommandName } from '../../admin/contract.js';
-import type { GatewayStatus, Phase } from '../../model/index.js';
+import type { AnyPhase, GatewayStatus } from '../../model/index.js';
 import type { AdminClient } from '../client.js';
 import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
 import { CliError, EXIT, usage } from '../errors.js';
@@ -19,7 +19,7 @@ interface CutoverOptions extends CommonOptions {
 }
 
 /** While an attempt is in one of these, its end is still open. */
-const RUNNING: ReadonlySet<Phase> = new Set([
+const RUNNING: ReadonlySet<AnyPhase> = new Set([
   'armed',
   'holding',
   'draining',
@@ -163,7 +163,7 @@ async function follow(
   { io }: CliContext,
 ): Promise<AttemptStory | null> {
   const begun = Date.now();
-  let phase: Phase | null = null;
+  let phase: AnyPhase | null = null;
   let lostAt: number | null = null;
   while (Date.now() - begun < FOLLOW_MS) {
     try {

@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf, type GatewayStatus, type Phase } from '../../model/index.js';
+import { messageOf, type AnyPhase, type GatewayStatus } from '../../model/index.js';
 import { sleep, systemClock } from '../../platform/index.js';
 import { createDevnet, type Devnet, type NetworkHandle } from '../devnet.js';
 import { createGatewayProcess, freePorts, type GatewayProcess } from './gateway-process.js';
@@ -289,7 +289,7 @@ const describe = (status: GatewayStatus | null): string =>
       `replication ${status.replication.state} ${status.replication.reason ?? ''}`;
 
 /** On a slow machine the old network may reach its End before the new one is caught up: then the gateway switches by itself. */
-const isPast = (phase: Phase): boolean => ['at-halt', 'committed', 'opening', 'switched', 'settled'].includes(phase);
+const isPast = (phase: AnyPhase): boolean => ['at-halt', 'committed', 'opening', 'switched', 'settled'].includes(phase);
 
 /** As an operator does: start, look, and start again if an attempt was given up. */
 async function throwSwitch(gateway: GatewayProcess, watcher: Watcher, screen: Screen): Promise<void> {
