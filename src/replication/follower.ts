@@ -8,6 +8,7 @@ import type { PlanRecord, Terms } from './plan.js';
 import type { Bounds } from './tail.js';
 import {
   addBlock,
+  continues,
   addSet,
   appliedAt,
   createTally,
@@ -87,8 +88,8 @@ export function createFollower(
 
   /** State as kept, or a fresh one once the new network has its first block. */
   async function begin(): Promise<TallyState | null> {
-    const kept = archive.record(KEY) as TallyState | undefined;
-    if (kept !== undefined) return kept;
+    const kept = (archive.record(KEY) as TallyState | null | undefined) ?? null;
+    if (kept !== null) return takeUp(kept);
     const node = await waitFor(nodes.subscribe, () => (bounds() === null ? undefined : reachable(1)), {
       timeoutMs: IDLE_MS,
       signal: stop.signal,
@@ -110,6 +111,25 @@ export function createFollower(
     }
     const tally = createTally(start, start, validatorSetOf(genesis.validators ?? current.validators ?? []));
     return addSet(tally, validatorSetOf(current.validators ?? genesis.validators ?? []));
+  }
+
+  /** What was kept counts once a node has shown the very block it ended with. */
+  async function takeUp(kept: TallyState): Promise<TallyState | null> {
+    const node = await waitFor(nodes.subscribe, () => reachable(kept.block), {
+      timeoutMs: IDLE_MS,
+      signal: stop.signal,
+      clock,
+    });
+    if (node === undefined) return null;
+    if (kept.blockHash === null || (await fetchBlock(node, kept.block)).hash === kept.blockHash) return kept;
+    return forget();
+  }
+
+  async function forget(): Promise<null> {
+    logger.warn('the new network is another chain than before: its blocks are read from the first one');
+    state = null;
+    await archive.setRecord(KEY, null);
+    return null;
   }
 
   async function advance(): Promise<void> {
@@ -147,7 +167,9 @@ export function createFollower(
   }
 
   async function add(node: NodeRef, facts: BlockFacts): Promise<void> {
-    const before = state!;
+    const before = state;
+    if (before === null) return;
+    if (!continues(before, facts)) return void (await forget());
     let after = addBlock(before, facts);
     if (facts.setChanges || (before.valsHash !== null && before.valsHash !== facts.valsHash)) changedAt = facts.height;
     if (after.sets.length > 1 || changedAt !== null) after = await followSet(node, after);

@@ -1,5 +1,6 @@
 import type { Height } from '../model/index.js';
 import {
+  blockHash,
   blockTxs,
   CodecError,
   decodeChangesetEvent,
@@ -26,6 +27,8 @@ export interface TallyState {
   /** Blocks of the new network up to this one are in. */
   readonly block: Height;
   readonly sets: readonly ValidatorSet[];
+  /** Hash of that block; null before the first. Another chain in its place must not inherit what is known here. */
+  readonly blockHash: string | null;
   /** Header's validator hash of the last block: shows a change of their number. */
   readonly valsHash: string | null;
   /** Votes on events that are not resolved yet, by event id. */
@@ -55,6 +58,8 @@ export interface Received {
 /** One block of the new network, as far as it matters here. */
 export interface BlockFacts {
   readonly height: Height;
+  readonly hash: string;
+  readonly prevHash: string;
   readonly valsHash: string;
   readonly votes: readonly Vote[];
   /** A successful transaction that asks for another validator set. */
@@ -66,7 +71,7 @@ export type Vote =
   | { readonly kind: 'id'; readonly voter: string; readonly id: string };
 
 /** Blocks are kept this far back for nodes that lag. */
-const HISTORY_MAX = 4_096;
+const HISTORY_MAX = 1_024;
 /** Open events beyond this are not followed: a network that leaves so many unresolved is stuck, which shows as lag. */
 const OPEN_MAX = 20_000;
 
@@ -74,6 +79,7 @@ export const createTally = (start: Height, block: Height, set: ValidatorSet): Ta
   start,
   block,
   sets: [set],
+  blockHash: null,
   valsHash: null,
   open: {},
   received: {},
@@ -81,10 +87,14 @@ export const createTally = (start: Height, block: Height, set: ValidatorSet): Ta
   history: [],
 });
 
+/** Whether the block continues what was seen: the chain may be another one after its nodes were set up anew. */
+export const continues = (state: TallyState, block: BlockFacts): boolean =>
+  state.blockHash === null || block.prevHash === state.blockHash;
+
 /** State after one more block; blocks come in order. */
 export function addBlock(state: TallyState, block: BlockFacts): TallyState {
   if (block.height !== state.block + 1) throw new Error(`block ${block.height} does not follow ${state.block}`);
-  const next = { ...state, block: block.height, valsHash: block.valsHash };
+  const next = { ...state, block: block.height, blockHash: block.hash, valsHash: block.valsHash };
   if (block.votes.length === 0 && Object.keys(state.received).length === 0) return next;
 
   const open: Record<string, OpenEvent> = { ...state.open };
@@ -175,7 +185,8 @@ export function factsOf(block: Block, codes: readonly number[]): BlockFacts {
     else if (body.type === 'validator_vote_bodies' || body.type === 'validator_vote_ids')
       votes.push(...votesOf(tx, body.type, body.payload));
   });
-  return { height: block.header.height, valsHash: block.header.valsHash, votes, setChanges };
+  const { height, prevHash, valsHash } = block.header;
+  return { height, hash: blockHash(block), prevHash, valsHash, votes, setChanges };
 }
 
 function votesOf(tx: Transaction, type: string, bytes: Uint8Array): Vote[] {

@@ -161,6 +161,20 @@ describe('relay', () => {
     expect(replication.watermark().perNode).toEqual({ 'new-1': end });
   });
 
+  it('takes its watermark up again after a restart, and forgets it when the new network is another chain', async () => {
+    const { networks, startRelay, onEvent, end } = setUp();
+    let replication = await startRelay();
+    const listener = createScriptedListener(replication.relayUrls()[0]!.url, { paceMs: 10, onEvent });
+    await listener.run();
+    expect(await until(replication, () => replication.watermark().applied === end)).toBe(true);
+    await replication.close();
+    replication = await startRelay();
+    expect(await until(replication, () => replication.watermark().applied === end)).toBe(true);
+    networks.resetNew();
+    for (let block = 0; block < 20; block += 1) networks.newBlock([]);
+    expect(await until(replication, () => replication.watermark().applied === START - 1)).toBe(true);
+  });
+
   it('gives every validator the same bytes per height, whoever asks first', async () => {
     const { startRelay, end, onEvent } = setUp({ relay: { validators: ['v1', 'v2', 'v3'] } });
     const replication = await startRelay();

@@ -4,6 +4,8 @@ import type { NetworkName, NodeRef } from '../../../src/model/index.js';
 import { createNotifier } from '../../../src/platform/index.js';
 import {
   base64Of,
+  blockHash,
+  decodeBlock,
   encodeBlock,
   encodeChangesetEvent,
   encodePayload,
@@ -195,7 +197,12 @@ export function createScriptedNetworks(setting: {
     },
     /** The new network puts these events into its next block, voted by its only validator. */
     newBlock(events: readonly VotableEvent[]) {
-      blocks.push(blockOf(newStart + blocks.length + 1, events));
+      blocks.push(blockOf(newStart + blocks.length + 1, events, blocks.at(-1)));
+      changes.notify();
+    },
+    /** Somebody sets the new network up anew: its blocks begin again. */
+    resetNew() {
+      blocks.splice(0, blocks.length, blockOf(newStart + 1, []));
       changes.notify();
     },
     finishNew(state: { start: number; end: number }) {
@@ -207,7 +214,7 @@ export function createScriptedNetworks(setting: {
 
 const VALIDATOR = Buffer.alloc(33, 2);
 
-function blockOf(height: number, events: readonly VotableEvent[]): Uint8Array {
+function blockOf(height: number, events: readonly VotableEvent[], before?: Uint8Array): Uint8Array {
   const txs =
     events.length === 0
       ? []
@@ -230,7 +237,7 @@ function blockOf(height: number, events: readonly VotableEvent[]): Uint8Array {
     version: 0,
     height,
     txCount: txs.length,
-    prevHash: ZERO_HASH,
+    prevHash: before === undefined ? ZERO_HASH : blockHash(decodeBlock(before)),
     prevAppHash: ZERO_HASH,
     valsHash: ZERO_HASH,
     paramsHash: ZERO_HASH,
@@ -339,7 +346,7 @@ export function createScriptedListener(
         if (waiting < 0) throw new Error('panic: sync: negative WaitGroup counter');
         settled.notify();
       };
-      const failures: unknown[] = [];
+      const failures: Error[] = [];
       for (let index = 0; index < changesets; index += 1) {
         const stored = disk.chunks.get(`${height}-${index}`);
         if (stored !== undefined && stored.length > 0) {
@@ -357,7 +364,7 @@ export function createScriptedListener(
           done();
         })().catch((error: unknown) => {
           if (alive.aborted) return;
-          failures.push(error);
+          failures.push(error as Error);
           settled.notify();
         });
       }
