@@ -1,12 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineError, EngineHalt } from '../../../src/devnet/engine/index.js';
-import {
-  decodeEncodedValueJson,
-  decodePayload,
-  encodeQueryResult,
-  type JsonObject,
-} from '../../../src/protocol/index.js';
+import { decodeEncodedValueJson, decodePayload, encodeQueryResult } from '../../../src/protocol/index.js';
 import { createWorld, type World } from './world.js';
 
 /* Statements that real nodes were sent, run again: the same answers, word for word. */

@@ -17,7 +17,7 @@ import {
   UUID,
   boolValue,
 } from '../../../src/protocol/index.js';
-import { createWorld, K1, K2, K2_PLAIN, K3, K4, valueOfCell, type World } from './world.js';
+import { createWorld, K2, K2_PLAIN, K3, K4, valueOfCell, type World } from './world.js';
 
 /*
  * The statements of the recorded network `types`, run again: the engine has to record the very bytes that the real node
@@ -86,7 +86,6 @@ describe('changesets of the recorded network with every type', () => {
 
   beforeAll(async () => {
     world = await createWorld({ height: 0 });
-    const { mustBlock, raw, op, execute } = world;
     const keywords = [
       'value',
       'date',
@@ -103,9 +102,9 @@ describe('changesets of the recorded network with every type', () => {
       'if',
       'return',
     ];
-    await mustBlock(
+    await world.mustBlock(
       [
-        raw(
+        world.raw(
           `CREATE NAMESPACE g; {g}CREATE TABLE all_types (id int8 PRIMARY KEY, t text, i int8, i4 int4, b bool, n numeric(38,10), n0 numeric(10,0),
            u uuid, y bytea, ta text[], ia int8[], i4a int4[], ba bool[], na numeric(20,4)[], ua uuid[], ya bytea[]);
            {g}CREATE TABLE parent (id int8 PRIMARY KEY, v text);
@@ -114,18 +113,18 @@ describe('changesets of the recorded network with every type', () => {
            CREATE TABLE in_main (id int8 PRIMARY KEY, v text);
            CREATE ACTION put_main($id int8, $v text) PUBLIC { INSERT INTO in_main (id, v) VALUES ($id, $v) ON CONFLICT (id) DO UPDATE SET v = $v; }`,
         ),
-        ...keywords.map(word => raw(`{g}CREATE TABLE "${word}" ("${word}" int8 PRIMARY KEY, v text)`)),
-        ...recordedActions().map(statement => raw(statement)),
-        execute('g', 'ins_t', [[int8Value(500n), textValue(oldTextOf(102))]]),
-        execute('g', 'ins_t', [[int8Value(501n), textValue(oldTextOf(104))]]),
+        ...keywords.map(word => world.raw(`{g}CREATE TABLE "${word}" ("${word}" int8 PRIMARY KEY, v text)`)),
+        ...recordedActions().map(statement => world.raw(statement)),
+        world.execute('g', 'ins_t', [[int8Value(500n), textValue(oldTextOf(102))]]),
+        world.execute('g', 'ins_t', [[int8Value(501n), textValue(oldTextOf(104))]]),
       ],
       { record: false },
     );
     const nothing = { kind: 'none', code: 0, log: '' } as const;
-    const fill = [op(nothing)];
-    while (fill.at(-1)!.nonce < 75n) fill.push(op(nothing));
-    await mustBlock(fill, { record: false });
-    await mustBlock([op(nothing, K2), op(nothing, K2), op(nothing, K3)], { record: false });
+    const fill = [world.op(nothing)];
+    while (fill.at(-1)!.nonce < 75n) fill.push(world.op(nothing));
+    await world.mustBlock(fill, { record: false });
+    await world.mustBlock([world.op(nothing, K2), world.op(nothing, K2), world.op(nothing, K3)], { record: false });
   });
 
   afterAll(() => world.engine.close());

@@ -6,7 +6,8 @@ import type { Accounts } from '../state/accounts.js';
 import { readChanges } from '../state/record.js';
 import type { BlockOutcome, BlockWork, EngineOp, OpResult } from '../types.js';
 import { decodeParameter, ParameterError, type KwilValue } from '../value.js';
-import { Interpreter, type Machine } from './interpreter.js';
+import type { Machine } from './evaluator.js';
+import { Interpreter } from './interpreter.js';
 import type { Surroundings } from './scope.js';
 
 const CODE_OK = 0;

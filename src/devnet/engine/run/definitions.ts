@@ -3,7 +3,8 @@ import { fits, typeText } from '../sql/data-type.js';
 import { generateDefinition } from '../sql/generate.js';
 import type { CatalogTable } from '../state/catalog.js';
 import { isNull, textOf } from '../value.js';
-import type { Frame, Interpreter } from './interpreter.js';
+import type { Frame } from './frame.js';
+import type { Interpreter } from './interpreter.js';
 
 /** Privileges that cannot be given for one namespace only. */
 const GLOBAL_ONLY = new Set(['ROLES', 'USE']);

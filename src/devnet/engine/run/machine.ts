@@ -17,7 +17,8 @@ import type {
 } from '../types.js';
 import { cellOf, decodeParameter, ParameterError } from '../value.js';
 import { BlockRunner, formatLogs, isRefusal, namedParameters } from './block.js';
-import { Interpreter, UserError, type Row } from './interpreter.js';
+import type { Row } from './evaluator.js';
+import { Interpreter, UserError } from './interpreter.js';
 import type { Surroundings } from './scope.js';
 import { StatementCache } from './statements.js';
 
@@ -120,7 +121,7 @@ export class EngineMachine {
         const isUserError =
           thrown instanceof UserError || (thrown instanceof PgError && USER_SQLSTATE.test(thrown.code));
         if (!isUserError) throw thrown;
-        error = (thrown as Error).message;
+        error = thrown.message;
       }
       return { result: resultOf(rows), logs: formatLogs(interpreter.logs), error };
     });

@@ -46,11 +46,9 @@ export class Scope {
 
   get(name: string): Variable {
     if (name.startsWith('@')) return this.contextual(name);
-    for (let scope: Scope | null = this; scope !== null; scope = scope.parent) {
-      const found = scope.variables.get(name);
-      if (found !== undefined) return found;
-    }
-    throw new UnknownVariable(name);
+    const found = this.owner(name)?.variables.get(name);
+    if (found === undefined) throw new UnknownVariable(name);
+    return found;
   }
 
   allocate(name: string, value: Variable): void {
@@ -61,30 +59,27 @@ export class Scope {
   /** Assigns to the variable where it was declared, or declares it here. */
   assign(name: string, value: KwilValue): void {
     if (name.startsWith('@')) throw new Error(`invalid variable name: cannot set system variable ${name}`);
-    for (let scope: Scope | null = this; scope !== null; scope = scope.parent) {
-      const old = scope.variables.get(name);
-      if (old === undefined) continue;
-      if (isRecord(old)) throw new Error(`type error: cannot assign to record ${name}`);
-      if (value.data === null) scope.variables.set(name, nullOf(old.type));
-      else if (!isSame(old.type, value.type) && old.type.name !== 'null')
-        throw new Error(
-          `type error: cannot assign variable ${name} of type ${typeText(value.type)} to existing variable of type ${typeText(old.type)}`,
-        );
-      else scope.variables.set(name, value);
-      return;
-    }
-    this.variables.set(name, value);
+    const owner = this.owner(name) ?? this;
+    const old = owner.variables.get(name);
+    if (old === undefined) owner.variables.set(name, value);
+    else if (isRecord(old)) throw new Error(`type error: cannot assign to record ${name}`);
+    else if (value.data === null) owner.variables.set(name, nullOf(old.type));
+    else if (isSame(old.type, value.type) || old.type.name === 'null') owner.variables.set(name, value);
+    else
+      throw new Error(
+        `type error: cannot assign variable ${name} of type ${typeText(value.type)} to existing variable of type ${typeText(old.type)}`,
+      );
+  }
+
+  /** The innermost block that has the variable. */
+  private owner(name: string): Scope | null {
+    return this.variables.has(name) ? this : (this.parent?.owner(name) ?? null);
   }
 
   /** Makes sure that the variable exists with this type. */
   declare(name: string, type: DataType): void {
-    let old: Variable | null = null;
-    try {
-      old = this.get(name);
-    } catch (error) {
-      if (!(error instanceof UnknownVariable)) throw error;
-    }
-    if (old === null) this.variables.set(name, nullOf(type));
+    const old = this.owner(name)?.variables.get(name);
+    if (old === undefined) this.variables.set(name, nullOf(type));
     else if (isRecord(old) || !isSame(old.type, type))
       throw new Error(`type error: cannot assign new type "${typeText(type)}" to variable "${name}"`);
   }

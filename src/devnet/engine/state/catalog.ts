@@ -226,7 +226,7 @@ export class Catalog {
     for (const [role, privilege, namespace] of this.session.once(
       'SELECT role_name, privilege, namespace FROM kwild_engine.role_privileges WHERE granted',
     ))
-      privileges.get(role!)?.add(namespace == null ? privilege! : `${privilege!} ${namespace}`);
+      privileges.get(role!)?.add(namespace === null ? privilege! : `${privilege!} ${namespace}`);
     const members = new Map<string, Set<string>>();
     for (const [role, user] of this.session.once('SELECT role_name, user_identifier FROM kwild_engine.user_roles'))
       members.set(user!, new Set([...(members.get(user!) ?? []), role!]));

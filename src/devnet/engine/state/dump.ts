@@ -66,7 +66,7 @@ function createTable(session: PgSession, table: UserTable): string {
   const lines = [
     ...columns.map(
       ([name, type, notNull, initial]) =>
-        `    ${quotedName(name!)} ${type!}${initial == null ? '' : ` DEFAULT ${initial}`}${notNull === 't' ? ' NOT NULL' : ''}`,
+        `    ${quotedName(name!)} ${type!}${initial === null ? '' : ` DEFAULT ${initial}`}${notNull === 't' ? ' NOT NULL' : ''}`,
     ),
     ...checks.map(([name, rule]) => `    CONSTRAINT ${quotedName(name!)} ${rule!}`),
   ];

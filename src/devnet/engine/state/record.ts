@@ -34,7 +34,7 @@ export function readChanges(session: PgSession, catalog: Catalog, defects: Defec
     }
     const before = oldText === null ? [] : encodeRow(oldText!, table, defects);
     const after = newText === null ? [] : encodeRow(newText!, table, defects);
-    if (kind === 'U') markUnchanged(before, after, kept == null ? [] : parseArray(kept));
+    if (kind === 'U') markUnchanged(before, after, kept === null || kept === undefined ? [] : parseArray(kept));
     elements.push({ kind: 'row', relation, old: before, new: after });
   }
   return elements;
