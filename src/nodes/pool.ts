@@ -20,9 +20,9 @@ export interface UpstreamCall {
 /** Connections to one node. */
 export interface NodePool {
   /** Any complete HTTP answer resolves; everything else rejects with UpstreamError. */
-  request(call: UpstreamCall): Promise<UpstreamAnswer>;
+  readonly request: (call: UpstreamCall) => Promise<UpstreamAnswer>;
   /** Calls that have not ended. */
-  inFlight(): number;
+  readonly inFlight: () => number;
   close(): Promise<void>;
   destroy(): void;
 }

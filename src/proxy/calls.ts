@@ -12,10 +12,11 @@ import {
 } from '../routing/index.js';
 import type { RequestContext } from './context.js';
 import type { Reason } from './errors.js';
-import { isFinalTx, type Memory } from './memory.js';
+import { minedHeight, type Memory } from './memory.js';
 import type { ProxyLimits, ProxyPorts, Upstream } from './ports.js';
 import type { ReadGate } from './read-gate.js';
 import { outcomeOf, OWN_ID, refusalReply, resultOf, type Reply } from './reply.js';
+import type { SessionHeights } from './sessions.js';
 
 export interface Call {
   readonly method: string;
@@ -182,7 +183,7 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
     const body = restoreId(answer.body, OWN_ID, call.id);
     if (body === null) return refusalReply(call.id, { reason: 'bad_answer', executed: 'unknown' }, snapshot);
     if (outcome.kind === 'result') remember(call, answer, node);
-    const session = showsState(call) ? gate.delivered(context.reader, node, snapshot) : null;
+    const session = sessionAfter(context, call, answer, node);
     return {
       body,
       status: answer.status,
@@ -192,11 +193,30 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
     };
   }
 
+  /** What the client knows now of a state (or a height) of that node's network, which no later read may undercut. */
+  function sessionAfter(context: RequestContext, call: Call, answer: Upstream, node: NodeView): SessionHeights | null {
+    switch (call.cls) {
+      case 'node-status':
+      case 'migration':
+      case 'denied':
+      case 'write':
+        return null;
+      case 'by-hash': {
+        const height = TX_METHODS.has(call.method) ? minedHeight(answer.body) : null;
+        return height === null ? null : gate.delivered(context.reader, node, context.snapshot, height);
+      }
+      case 'read':
+      case 'write-affine':
+      case 'node-affine':
+      case 'chain-data':
+        return gate.delivered(context.reader, node, context.snapshot);
+    }
+  }
+
   function remember(call: Call, answer: Upstream, node: NodeView): void {
     const { hash } = call.facts;
-    if (call.cls === 'by-hash' && hash !== null) {
-      if ((call.method === 'user.tx_query' || call.method === 'chain.tx') && isFinalTx(answer.body))
-        memory.keep(call.method, hash, node.network, answer.body);
+    if (TX_METHODS.has(call.method)) {
+      if (hash !== null && minedHeight(answer.body) !== null) memory.keep(call.method, hash, node.network, answer.body);
     } else if (call.method === 'user.challenge') {
       const result = resultOf(answer) as { challenge?: unknown } | undefined;
       if (typeof result?.challenge === 'string')
@@ -207,8 +227,7 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
   return { answer, hints };
 }
 
-/** After these answers the client knows a state (or a height) of that node's network, which no later read may undercut. */
-const showsState = (call: Call): boolean => call.cls !== 'node-status' && call.cls !== 'migration';
+const TX_METHODS: ReadonlySet<string> = new Set(['user.tx_query', 'chain.tx']);
 
 const networkOf = (decision: Decision): string => (decision.kind === 'forward' ? decision.networks[0] : 'none');
 

@@ -19,6 +19,16 @@ export function setCors(request: IncomingMessage, headers: Record<string, string
   headers['vary'] = 'Origin';
 }
 
+/** Two `Host` headers: somebody in between may go by the other one. Node itself joins or drops the second. */
+export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
+
 export type BodyReading =
   { readonly ok: true; readonly body: Buffer } | { readonly ok: false; readonly reason: 'too_large' | 'gone' };
 

@@ -44,13 +44,18 @@ export function createMemory(): Memory {
 const HEIGHT = Buffer.from('"height":');
 const FRONT_BYTES = 512;
 
-export function isFinalTx(body: Uint8Array): boolean {
+/** Height of the block that a transaction's answer tells; null while it is in none, or its result is not there yet. */
+export function minedHeight(body: Uint8Array): number | null {
   const bytes = bufferOf(body);
   const front = bytes.subarray(0, FRONT_BYTES);
   const at = front.indexOf(HEIGHT);
-  if (at < 0) return false;
-  const first = front[at + HEIGHT.length];
-  if (first === undefined || first < 0x31 || first > 0x39) return false;
+  if (at < 0) return null;
+  let height = 0;
+  for (let i = at + HEIGHT.length; i < front.length; i++) {
+    const digit = front[i]! - 0x30;
+    if (digit < 0 || digit > 9) break;
+    height = height * 10 + digit;
+  }
   // In the block store a moment before its result is there.
-  return !bytes.includes('"tx_result":null');
+  return height < 1 || !Number.isSafeInteger(height) || bytes.includes('"tx_result":null') ? null : height;
 }

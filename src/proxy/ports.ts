@@ -1,4 +1,4 @@
-import type { Epoch, Height, NetworkName, NodeRef, Phase, TxHash } from '../model/index.js';
+import type { AnyPhase, Epoch, Height, NetworkName, NodeRef, Strategy, TxHash } from '../model/index.js';
 import type { Clock } from '../platform/index.js';
 import type { NetworkView, NodeView, RoutingSnapshot } from '../routing/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
@@ -78,7 +78,9 @@ export interface LedgerPort {
 
 /** What GET /migration/v1 and its event streams give. */
 export interface MigrationPublic {
-  readonly phase: Phase;
+  readonly phase: AnyPhase;
+  /** Which kind of move is under way. */
+  readonly strategy?: Strategy;
   readonly writeNetwork: NetworkName | 'none';
   /** To sign for now. */
   readonly chainId: string;

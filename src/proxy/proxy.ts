@@ -9,7 +9,7 @@ import { createCalls } from './calls.js';
 import { errorOf } from './errors.js';
 import { explainRequest, type RequestExplanation } from './explain.js';
 import { createFeed } from './feed.js';
-import { readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
+import { hasTwoHosts, readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
 import { createMemory } from './memory.js';
 import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
 import { createReadGate } from './read-gate.js';
@@ -99,6 +99,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const headers: Record<string, string> = {};
+    if (hasTwoHosts(request)) return writeText(response, 400, 'Bad Request\n', { connection: 'close' });
     setCors(request, headers);
     if (closing !== null) headers['connection'] = 'close';
     const { url = '', method = '' } = request;

@@ -27,8 +27,11 @@ export interface ReadGate {
     tried: ReadonlySet<string>,
     signal: AbortSignal,
   ): Promise<NodeView | null>;
-  /** An answer of this node goes to the client. Gives the client's heights afterwards. */
-  delivered(reader: Reader, node: NodeView, snapshot: RoutingSnapshot): SessionHeights;
+  /**
+   * An answer of this node goes to the client. Gives the client's heights afterwards. `exactly`: it told this height and no
+   * state beside it (a transaction with its block).
+   */
+  delivered(reader: Reader, node: NodeView, snapshot: RoutingSnapshot, exactly?: Height): SessionHeights;
   /** The node that everything without other needs goes to; sticks while it is up. */
   primary(network: NetworkName): NodeView | null;
   /** Best first, the primary ahead of its equals. */
@@ -122,17 +125,24 @@ export function createReadGate(options: { readonly sessionWaitMs: number }, port
         sightings.settle(nodes.view('old')?.nodes ?? []);
         return find(reader, networks, ports.snapshot(), tried, true) ?? undefined;
       };
+      const since = clock.monotonic();
       const found = await waitFor(subscribe, look, { timeoutMs: options.sessionWaitMs, signal, clock });
       // No proof either way in time: what is only suspected (the block after the last one told) no longer counts.
       if (found !== undefined || signal.aborted) return found ?? null;
+      sightings.relent(since);
       const now = ports.snapshot();
       const node = find(reader, networks, now, tried, false);
       if (node?.network === 'old' && now.intent.committed) stayUntil = clock.monotonic() + STAY_MS;
       return node;
     },
 
-    delivered(reader, node, snapshot) {
+    delivered(reader, node, snapshot, exactly) {
       const now = clock.monotonic();
+      if (exactly !== undefined) {
+        sightings.noteExactly(node, exactly, now);
+        if (node.network === 'new' && snapshot.intent.committed) crossed = true;
+        return advance(reader.token ?? FRESH_SESSION, node, exactly);
+      }
       const view = nodes.view(node.network)?.nodes.find(other => other.id === node.id) ?? node;
       sightings.note(view, now);
       if (node.network === 'new') {

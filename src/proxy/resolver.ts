@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   GatewayError,
   messageOf,
@@ -76,6 +77,8 @@ export function createResolver(ports: ResolverPorts): Resolver {
   const logger = ports.logger.child({ component: 'resolver' });
   const changes = createNotifier();
   const stop = new AbortController();
+  // Every look-up under way listens to it; their number is bounded by LOOKUPS_AT_ONCE per network.
+  setMaxListeners(0, stop.signal);
   const followed: Record<NetworkName, Followed> = { old: fresh(), new: fresh() };
   let unsubscribe: (() => void) | null = null;
   let timer: Timer | null = null;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   bufferOf,
   isBatch,
@@ -107,6 +108,8 @@ export function createRpc(limits: ProxyLimits, { calls, writes, clock, metrics }
         return refused(rpcError(split.id, { code: split.code, message: split.message }), split.httpStatus);
       return refusalReply(null, { reason: 'bad_envelope', executed: 'no', message: split.message }, context.snapshot);
     }
+    // Every item under way listens for the client to hang up; batchMax bounds them.
+    setMaxListeners(0, context.signal);
     const items = split.items.map(slice => bufferOf(sliceOf(body, slice)));
     const answers = new Array<RpcAnswer>(items.length);
     const writesInOrder: number[] = [];

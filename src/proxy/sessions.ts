@@ -15,12 +15,16 @@ import type { NodeView, RoutingSnapshot } from '../routing/index.js';
 export interface Sightings {
   /** An answer of this node has been delivered. */
   note(node: NodeView, now: number): void;
+  /** An answer told exactly this height of the node's network, no state beside it. */
+  noteExactly(node: NodeView, height: Height, now: number): void;
   /** Whether the node shows at least what the other nodes of its network have shown. `strict` false: only what is sure. */
   admits(node: NodeView, strict: boolean): boolean;
   /** Most that was shown of a network. */
   floor(network: NetworkName, strict: boolean): Height;
   /** Settles what fresh looks allow to settle. */
   settle(views: readonly NodeView[]): void;
+  /** What could not be settled, although nobody was answered since `before`, no longer counts beyond what is sure. */
+  relent(before: number): void;
   /** Greatest height this node may have shown, for a token. */
   bound(node: NodeView, now: number): Height;
 }
@@ -42,21 +46,26 @@ export function createSightings(): Sightings {
     const age = Math.max(0, now - node.seenAt);
     const blocks =
       node.blockTimeMs === null || !Number.isFinite(age) ? 0 : Math.floor(age / Math.max(1, node.blockTimeMs));
-    return node.heightMax + blocks;
+    // Of a network that migrates away, no block follows End.
+    const end = node.network === 'old' ? node.migration?.endHeight : null;
+    return Math.max(node.height, Math.min(node.heightMax + blocks, end ?? Infinity));
   };
+
+  function put(node: NodeView, sure: Height, spec: Height, at: number): void {
+    const sighting = seen.get(node.id);
+    if (sighting === undefined) {
+      seen.set(node.id, { network: node.network, sure, spec, at });
+      return;
+    }
+    sighting.sure = Math.max(sighting.sure, sure);
+    sighting.spec = Math.max(sighting.spec, spec);
+    sighting.at = at;
+  }
 
   return {
     bound,
-    note(node, now) {
-      const spec = bound(node, now);
-      const sighting = seen.get(node.id);
-      if (sighting === undefined) seen.set(node.id, { network: node.network, sure: node.height, spec, at: now });
-      else {
-        sighting.sure = Math.max(sighting.sure, node.height);
-        sighting.spec = Math.max(sighting.spec, spec);
-        sighting.at = now;
-      }
-    },
+    note: (node, now) => put(node, node.height, bound(node, now), now),
+    noteExactly: (node, height, now) => put(node, height, height, seen.get(node.id)?.at ?? now),
     admits(node, strict) {
       for (const [id, sighting] of seen) {
         if (sighting.network !== node.network) continue;
@@ -72,6 +81,9 @@ export function createSightings(): Sightings {
           floor = Math.max(floor, strict ? Math.max(sighting.sure, sighting.spec) : sighting.sure);
       }
       return floor;
+    },
+    relent(before) {
+      for (const sighting of seen.values()) if (sighting.at <= before) sighting.spec = sighting.sure;
     },
     settle(views) {
       for (const view of views) {

@@ -1,4 +1,4 @@
-import { GatewayError, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
+import { GatewayError, type Height, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
 import { sleep, waitFor } from '../platform/index.js';
 import { buildEnvelope, restoreId, rpcResult, type Slice } from '../protocol/index.js';
 import {
@@ -24,14 +24,20 @@ import type { Shield } from './shield.js';
 import { readBroadcast, type Broadcast } from './transaction.js';
 import type { TxLookup } from './tx-lookup.js';
 
+interface TxResult {
+  readonly height: Height;
+  readonly code: number;
+  readonly log: string;
+}
+
 /** How a write ended, before it is put into words for whoever asked (several may have sent the same bytes). */
 type Ending =
   | { readonly kind: 'answer'; readonly answer: Upstream; readonly outcome: Outcome; readonly node: NodeView }
   | {
       readonly kind: 'accepted';
       readonly network: NetworkName;
-      readonly node: NodeView | null;
-      readonly result: { code: number; log: string } | null;
+      readonly node: NodeView;
+      readonly mined: TxResult | null;
     }
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly network: NetworkName | 'none' };
 
@@ -207,7 +213,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
             return { kind: 'answer', answer: answer!, outcome, node };
           case 'accepted':
             settle(broadcast.hash, { state: 'accepted', node: node.name });
-            return { kind: 'accepted', network, node, result: null };
+            return { kind: 'accepted', network, node, mined: null };
           case 'look-up':
             letNextGo();
             return await learn(broadcast, network, answer, outcome, node);
@@ -261,16 +267,11 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
       const sighting = await lookup.find(network, broadcast.hash);
       if (sighting.kind === 'mined') {
         settle(broadcast.hash, { state: 'mined', height: sighting.height, code: sighting.code });
-        return {
-          kind: 'accepted',
-          network,
-          node,
-          result: broadcast.sync ? { code: sighting.code, log: sighting.log } : null,
-        };
+        return { kind: 'accepted', network, node, mined: sighting };
       }
       if (sighting.kind === 'pooled') {
         settle(broadcast.hash, { state: 'accepted', node: sighting.node.name });
-        if (!broadcast.sync) return { kind: 'accepted', network, node, result: null };
+        if (!broadcast.sync) return { kind: 'accepted', network, node, mined: null };
       }
       const left = until - clock.monotonic();
       if (left <= 0) break;
@@ -335,8 +336,9 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
       case 'refused':
         return { ...refusalReply(id, ending.refusal, snapshot), network: ending.network };
       case 'accepted': {
-        const result = ending.result === null ? '' : `,"result":${JSON.stringify(resultMember(ending.result))}`;
-        const session = ending.node === null ? null : gate.delivered(context.reader, ending.node, snapshot);
+        const { mined } = ending;
+        const result = mined === null || !broadcast.sync ? '' : `,"result":${JSON.stringify(resultMember(mined))}`;
+        const session = mined === null ? null : gate.delivered(context.reader, ending.node, snapshot, mined.height);
         return {
           body: rpcResult(id, `{"tx_hash":"${broadcast.hash}"${result}}`),
           status: 200,
@@ -403,7 +405,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
 
 const networkOf = (ending: Ending): string => (ending.kind === 'answer' ? ending.node.network : ending.network);
 
-const resultMember = ({ code, log }: { code: number; log: string }): Record<string, unknown> =>
+const resultMember = ({ code, log }: TxResult): Record<string, unknown> =>
   log === '' ? { code, gas: 0 } : { code, gas: 0, log };
 
 const unknownRefusal = (broadcast: Broadcast, message?: string): Refusal => ({

@@ -20,18 +20,22 @@ export interface Harness {
   readonly nodes: Nodes;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
-  intent(change: Partial<Intent>): void;
-  watermark(change: Partial<WatermarkView>): void;
-  snapshot(): RoutingSnapshot;
+  readonly intent: (change: Partial<Intent>) => void;
+  readonly watermark: (change: Partial<WatermarkView>) => void;
+  readonly snapshot: () => RoutingSnapshot;
   /** A look at every node now. */
-  probe(): Promise<void>;
-  post(
+  readonly probe: () => Promise<void>;
+  readonly post: (
     body: string,
     headers?: Record<string, string>,
     signal?: AbortSignal,
-  ): Promise<{ status: number; headers: Headers; text: string; json: Rpc }>;
-  rpc(method: string, params?: unknown, headers?: Record<string, string>): Promise<{ headers: Headers; json: Rpc }>;
-  close(): Promise<void>;
+  ) => Promise<{ status: number; headers: Headers; text: string; json: Rpc }>;
+  readonly rpc: (
+    method: string,
+    params?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<{ headers: Headers; json: Rpc }>;
+  readonly close: () => Promise<void>;
 }
 
 export interface Rpc {

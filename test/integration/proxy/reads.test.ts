@@ -143,3 +143,35 @@ function generator(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+test('asking for an old transaction after the switch, with the old network gone or halted, holds up no read', async () => {
+  const { rpc, post, intent, watermark, old, oldNodes, probe } = await open({ oldCount: 1, probeMs: 40 });
+  const tx = makeTx(1);
+  await post(broadcastBody(tx));
+  old.mine();
+  await probe();
+  await rpc('user.query');
+  watermark({ applied: 11, perNode: { 'new/new-1': 11 }, lagBlocks: 0 });
+  old.migration = { status: 'MigrationCompleted', start_height: 5, end_height: 11 };
+  await probe();
+  intent(COMMITTED);
+  expect((await rpc('user.query')).json.result?.['network']).toBe('kwil-new');
+  expect((await rpc('user.tx_query', { tx_hash: tx.hash })).json.result?.['height']).toBe(11);
+  await oldNodes[0]!.close();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => rpc('user.query')));
+  expect(answers.every(({ json }) => json.result?.['network'] === 'kwil-new')).toBe(true);
+});
+
+test('when nobody can tell what a dead node last showed, what is sure counts after a while', async () => {
+  const { rpc, old, oldNodes, probe } = await open({
+    oldCount: 2,
+    probeMs: 40,
+    proxy: { limits: { sessionWaitMs: 400 } },
+  });
+  old.mine();
+  await probe();
+  const { json } = await rpc('user.query');
+  await oldNodes.find(node => node.name === json.result?.['node'])!.close();
+  // The network stands (it has lost its majority): the next height never comes.
+  expect((await rpc('user.query')).json.result?.['height']).toBe(11);
+});

@@ -61,6 +61,15 @@ export interface SeenCall {
   readonly params: unknown;
 }
 
+/** `raw` is a whole body. */
+export interface ScriptedAnswer {
+  readonly result?: string;
+  readonly error?: string;
+  readonly status?: number;
+  readonly raw?: string;
+  readonly delayMs?: number;
+}
+
 export interface ScriptedNode {
   readonly name: string;
   readonly chain: ScriptedChain;
@@ -68,10 +77,7 @@ export interface ScriptedNode {
   /** Blocks behind the chain that this node shows. */
   lag: number;
   /** Answers of its own: result JSON text or a whole body, by method. */
-  readonly answers: Map<
-    string,
-    (params: unknown) => { result?: string; error?: string; status?: number; raw?: string; delayMs?: number }
-  >;
+  readonly answers: Map<string, (params: unknown) => ScriptedAnswer>;
   /** One entry is taken per call of the method; `connect` counts connections. */
   readonly faults: Map<string, Fault[]>;
   /** Whether a transaction is taken in although the fault hides it. */
@@ -182,11 +188,7 @@ export function createScriptedNode(name: string, chain: ScriptedChain): Scripted
 
   const seen = (): number => Math.max(0, chain.height - node.lag);
 
-  function standard(
-    method: string,
-    params: Record<string, unknown>,
-    body: Buffer,
-  ): { result?: string; error?: string; status?: number } {
+  function standard(method: string, params: Record<string, unknown>, body: Buffer): ScriptedAnswer {
     switch (method) {
       case 'user.health':
         return {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { normalHash, readFacts } from '../../../src/proxy/facts.js';
-import { isFinalTx } from '../../../src/proxy/memory.js';
+import { minedHeight } from '../../../src/proxy/memory.js';
 import { NO_FACTS } from '../../../src/routing/index.js';
 
 const of = (method: string, params: string) => readFacts(method, Buffer.from(params));
@@ -36,8 +36,8 @@ test('only what is in a block, with its result, is final', () => {
     Buffer.from(
       `{"jsonrpc":"2.0","id":1,"result":{"tx_hash":"${HEX}","height":${height},"tx":{},"tx_result":${result}}}`,
     );
-  expect(isFinalTx(answer(121, '{"code":0,"gas":0}'))).toBe(true);
-  expect(isFinalTx(answer(-1, 'null'))).toBe(false);
-  expect(isFinalTx(answer(121, 'null'))).toBe(false);
-  expect(isFinalTx(Buffer.from('{"jsonrpc":"2.0","id":1,"result":{}}'))).toBe(false);
+  expect(minedHeight(answer(121, '{"code":0,"gas":0}'))).toBe(121);
+  expect(minedHeight(answer(-1, 'null'))).toBeNull();
+  expect(minedHeight(answer(121, 'null'))).toBeNull();
+  expect(minedHeight(Buffer.from('{"jsonrpc":"2.0","id":1,"result":{}}'))).toBeNull();
 });

@@ -33,6 +33,28 @@ test('a look that ended well after the answer settles what was shown; an earlier
   expect(sightings.floor('old', true)).toBe(100);
 });
 
+test('what nobody can settle counts no longer than a wait for it; newer answers still do', () => {
+  const sightings = createSightings();
+  sightings.note(nodeView('old', 'a', { height: 100, heightMax: 101 }), 1000);
+  sightings.relent(900);
+  expect(sightings.admits(nodeView('old', 'b', { height: 100 }), true)).toBe(false);
+  sightings.relent(1000);
+  expect(sightings.admits(nodeView('old', 'b', { height: 100 }), true)).toBe(true);
+});
+
+test('a height that was told counts exactly, and no block follows End', () => {
+  const sightings = createSightings();
+  const ended = nodeView('old', 'a', {
+    height: 100,
+    heightMax: 101,
+    migration: { status: 'MigrationCompleted', startHeight: 5, endHeight: 100 },
+  });
+  sightings.noteExactly(ended, 90, 0);
+  expect(sightings.floor('old', true)).toBe(90);
+  sightings.note(ended, 0);
+  expect(sightings.floor('old', true)).toBe(100);
+});
+
 test('a node that was set back below what it has surely shown does not qualify itself', () => {
   const sightings = createSightings();
   sightings.note(nodeView('old', 'a', { height: 100 }), 0);
