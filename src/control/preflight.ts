@@ -31,8 +31,11 @@ export const PREFLIGHT_IDS: readonly string[] = [...CONDITIONS, ...ALL_PROBES].m
 
 /** No check may take longer; all run at once, so this is nearly the time of a report. The rest of 5 s is for a busy machine. */
 const CHECK_MS = 4000;
-/** The lag of a relayed network goes up and down with its pace of one height per second: one low point within this is enough. */
-const LAG_DIP_MS = 2500;
+/**
+ * The lag of a relayed network goes up and down with its pace of one height per second, and a write whose connection broke is
+ * being looked up: one good moment within this is enough.
+ */
+const SETTLE_MS = 2500;
 
 /**
  * Runs every check at once. A check that fails to answer has failed: what is not known must not let a switch begin.
@@ -67,23 +70,24 @@ export async function runPreflight(
   return { verdict: worst(checks), at, ms: Math.round(clock.monotonic() - begun), checks };
 }
 
-/** The facts, at a low point of the lag if there is one. */
+/** The facts, at a moment in which what comes and goes by itself is out of the way, if there is one within the time. */
 async function settledWorld(
   { world, settings }: PreflightContext,
-  { replication, clock }: ControlPorts,
+  { replication, ledger, clock }: ControlPorts,
   signal: AbortSignal,
 ): Promise<World> {
-  const low = await waitFor(
-    listener => replication.subscribe(listener),
-    () => {
-      const now = world();
-      const lag = now.watermark.lagBlocks;
-      // Without a watermark there is nothing to wait for.
-      return lag === null || lag <= settings.lagBlocksMax ? now : undefined;
-    },
-    { timeoutMs: LAG_DIP_MS, signal, clock },
-  );
-  return low ?? world();
+  const subscribe = (listener: () => void): (() => void) => {
+    const stops = [replication.subscribe(listener), ledger.subscribe(listener)];
+    return () => stops.forEach(stop => stop());
+  };
+  const isSettled = ({ watermark, unknownOld }: World): boolean =>
+    // Without a watermark there is nothing to wait for.
+    (watermark.lagBlocks ?? 0) <= settings.lagBlocksMax && unknownOld === 0;
+  const read = (): World | undefined => {
+    const now = world();
+    return isSettled(now) ? now : undefined;
+  };
+  return (await waitFor(subscribe, read, { timeoutMs: SETTLE_MS, signal, clock })) ?? world();
 }
 
 function withinTime(judgement: Promise<Judgement>, { clock }: ControlPorts, signal: AbortSignal): Promise<Judgement> {

@@ -373,9 +373,25 @@ describe('before the commit every failure gives the writes back to the old netwo
     await makeBlocks(world);
     world.open = [{ state: 'unknown', at: 0 }];
     await control.command({ kind: 'start', actor: 'bob', reason: '' });
+    // The look-up of its outcome is given a moment.
+    await world.clock.advance(2_500);
     await eventually(() => control.intent().phase === 'aborting');
     expect(control.history()[0]).toMatchObject({ outcome: 'preflight failed: unknown-writes', holdMs: null });
     expect(phases(world)).not.toContain('holding');
+  });
+});
+
+describe('the preflight of an armed attempt', () => {
+  it('gives a write whose outcome is being looked up a moment', async () => {
+    const world = fakeWorld();
+    await start(world);
+    await makeBlocks(world);
+    world.open = [{ state: 'unknown', at: 0 }];
+    await control.command({ kind: 'start', actor: 'bob', reason: '' });
+    await world.clock.advance(1_000);
+    world.open = [];
+    await world.changed();
+    await eventually(() => control.intent().phase === 'switched');
   });
 });
 
