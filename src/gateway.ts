@@ -8,7 +8,7 @@ import { adminPorts } from './gateway-admin.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
 import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
-import { lockFolder, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
+import { lockFolder, sleep, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
 import { createProxy, type Proxy } from './proxy/index.js';
 import { createReplication, createVerifier, type Replication, type Verifier } from './replication/index.js';
 import {
@@ -134,6 +134,8 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
     close() {
       isClosing = true;
       ending ??= (async () => {
+        // Not ready already, so that a load balancer stops sending before the door closes.
+        if (isStarted) await sleep(clock, config.drain.delayMs);
         if (rooms !== null) {
           await rooms.proxy.close();
           rooms.snapshots.close();
@@ -214,7 +216,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
   );
   const snapshots = createSnapshotSource({ config: current, control, nodes, replication, metrics, clock });
   late.proxy = createProxy(
-    { listen: config.listen, writes: config.writes },
+    { listen: config.listen, writes: config.writes, limits: { drainMs: config.drain.timeoutMs } },
     {
       ...shared,
       snapshot: () => snapshots.current(),

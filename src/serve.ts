@@ -1,5 +1,6 @@
 import type { CliIo } from './cli/index.js';
-import { configChanges, originText, pathText, type Config, type LoadedConfig } from './config/index.js';
+import { originText, pathText, type Config, type LoadedConfig } from './config/index.js';
+import type { Gateway } from './gateway.js';
 import { GatewayError, messageOf } from './model/index.js';
 import { systemClock } from './platform/index.js';
 import { addProcessMetrics, createLogger, createMetrics, type Logger } from './telemetry/index.js';
@@ -43,7 +44,7 @@ export async function serve(
     reload: async () => reload().config,
   });
 
-  const stopReloading = io.onHangup(() => readAgain(config, reload, logger));
+  const stopReloading = io.onHangup(() => readAgain(gateway, reload, logger));
   try {
     const begun = await Promise.race([gateway.start(), fatal.promise, aborted(io.signal)]);
     const ended = begun ?? (await Promise.race([fatal.promise, aborted(io.signal)]));
@@ -73,19 +74,12 @@ export async function serve(
 }
 
 /** SIGHUP. An invalid configuration changes nothing; what can change while running does, the rest is named. */
-function readAgain(before: Config, reload: () => LoadedConfig, logger: Logger): void {
-  let after: Config;
+function readAgain(gateway: Pick<Gateway, 'reconfigure'>, reload: () => LoadedConfig, logger: Logger): void {
   try {
-    after = reload().config;
+    const changes = gateway.reconfigure(reload().config);
+    logger.info({ changes: changes.length }, 'configuration read again');
   } catch (error) {
     logger.error({ problem: messageOf(error) }, 'the configuration is not valid; nothing was changed');
-    return;
-  }
-  logger.level = after.log.level;
-  logger.info('configuration read again');
-  for (const { path, from, to } of configChanges(before, after)) {
-    if (path === 'log.level') logger.info({ from, to }, 'log level changed');
-    else logger.warn({ setting: path, from, to }, 'changed in the configuration; needs a restart');
   }
 }
 

@@ -147,12 +147,12 @@ export const configSchema = z.strictObject({
   writes: fixed(
     z
       .strictObject({
-        holdMs: live(
+        holdMs: fixed(
           z.int().min(0).max(9_500).default(8000),
           'Longest wait of a write during the switch, ms. Clients give up after 10 s; 0 refuses at once.',
         ),
-        holdMax: live(z.int().min(0).max(100_000).default(1000), 'Greatest number of writes that wait.'),
-        holdBytesMax: live(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
+        holdMax: fixed(z.int().min(0).max(100_000).default(1000), 'Greatest number of writes that wait.'),
+        holdBytesMax: fixed(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
       })
       .prefault({}),
     'Limits of writes that wait for the switch.',
@@ -160,11 +160,11 @@ export const configSchema = z.strictObject({
   probes: fixed(
     z
       .strictObject({
-        intervalMs: live(
+        intervalMs: fixed(
           z.int().min(20).max(60_000).default(100),
           'Pause between two health probes of one node while it is up, ms.',
         ),
-        timeoutMs: live(z.int().min(50).max(60_000).default(2000), 'A probe that takes longer has failed, ms.'),
+        timeoutMs: fixed(z.int().min(50).max(60_000).default(2000), 'A probe that takes longer has failed, ms.'),
       })
       .prefault({}),
     'How nodes are watched.',
@@ -172,19 +172,19 @@ export const configSchema = z.strictObject({
   cutover: fixed(
     z
       .strictObject({
-        attemptMs: live(
+        attemptMs: fixed(
           z.int().min(1000).max(600_000).default(30_000),
           'Budget of a whole attempt, from arm to commit, ms.',
         ),
-        lagBlocksMax: live(
+        lagBlocksMax: fixed(
           z.int().min(0).max(10_000).default(5),
           'Largest lag in old blocks with which a switch may begin.',
         ),
-        reserveBlocks: live(
+        reserveBlocks: fixed(
           z.int().min(0).max(100_000).default(10),
           'Old blocks that must be left before End for a switch to begin.',
         ),
-        coolDownMs: live(z.int().min(0).max(3_600_000).default(5_000), 'Pause after an aborted attempt, ms.'),
+        coolDownMs: fixed(z.int().min(0).max(3_600_000).default(5_000), 'Pause after an aborted attempt, ms.'),
       })
       .prefault({}),
     'Limits of the switch.',
@@ -192,12 +192,12 @@ export const configSchema = z.strictObject({
   drain: fixed(
     z
       .strictObject({
-        delayMs: live(
+        delayMs: fixed(
           z.int().min(0).max(60_000).default(0),
           'After SIGTERM: time between "not ready" and the closed door, ms, for a load balancer to notice.',
         ),
-        timeoutMs: live(
-          z.int().min(100).max(300_000).default(25_000),
+        timeoutMs: fixed(
+          z.int().min(100).max(300_000).default(10_000),
           'After that: longest wait for requests in flight, ms.',
         ),
       })

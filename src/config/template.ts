@@ -55,6 +55,6 @@ dataDir: ./data
 # cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000 }
 
 # probes: { intervalMs: 100, timeoutMs: 2000 }
-# drain: { delayMs: 0, timeoutMs: 25000 }
+# drain: { delayMs: 0, timeoutMs: 10000 }
 # log: { level: info, format: auto }
 `;

@@ -94,7 +94,7 @@ describe('the process', () => {
 
     configFile('log: { level: debug }\nwrites: { holdMs: 5 }\n');
     run.child.kill('SIGHUP');
-    expect(await run.line(/log level changed/)).toContain('"to":"\\"debug\\""');
+    expect(await run.line(/"setting":"log.level"/)).toContain('"to":"\\"debug\\""');
     configFile('listen: again\n');
     run.child.kill('SIGHUP');
     expect(await run.line(/nothing was changed/)).toContain('switchyard.yaml:7:1');

@@ -70,7 +70,7 @@ test('every setting has a description', () => {
 });
 
 test('the schema says what can change while running', () => {
-  expect(isReloadable(['writes', 'holdMs'])).toBe(true);
+  expect(isReloadable(['reads', 'policy'])).toBe(true);
   expect(isReloadable(['listen'])).toBe(false);
   expect(shapeAt(['writes', 'nope'])).toBeUndefined();
 });
@@ -82,9 +82,9 @@ test('changes are told leaf by leaf, with what needs a restart', () => {
   expect(configChanges(config, config)).toEqual([]);
   expect(configChanges(alone, config)).toMatchObject([{ path: 'networks.new', from: '-', needsRestart: false }]);
   expect(configChanges(config, alone)).toMatchObject([{ path: 'networks.new', to: '-', needsRestart: true }]);
-  expect(configChanges(config, { ...config, listen: '127.0.0.1:1', writes: { ...config.writes, holdMs: 1 } })).toEqual([
+  expect(configChanges(config, { ...config, listen: '127.0.0.1:1', reads: { ...config.reads, share: 5 } })).toEqual([
     { path: 'listen', from: '"127.0.0.1:8480"', to: '"127.0.0.1:1"', needsRestart: true },
-    { path: 'writes.holdMs', from: '8000', to: '1', needsRestart: false },
+    { path: 'reads.share', from: '0', to: '5', needsRestart: false },
   ]);
   expect(fresh).toBeDefined();
 });
