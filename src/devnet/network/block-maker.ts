@@ -123,6 +123,8 @@ export function createBlockMaker(ports: BlockMakerPorts): (leader: DevNode) => P
       });
     } catch (error) {
       if (!(error instanceof FatalProposal)) throw error;
+      // A panic takes a moment to print: the 500 of the handler that brought it here is out by then.
+      await sleep(clock, 20);
       leader.crash(error.message);
       return null;
     }
