@@ -148,7 +148,9 @@ export function decide(input: PlanInput): PlanDecision {
     const until = restMs === null ? null : input.now + (restMs - left * paceMs) + 1;
     return { kind: 'wait', reason: 'nothing changed on the old network', until };
   }
-  if (surplus || restMs === null || input.lastContentAt === null) return answer(input, count, false);
+  // One answer for every block that is still to come: nothing has to be saved up, however slow or uneven the blocks are.
+  const plenty = left > terms.end - archived;
+  if (surplus || plenty || restMs === null || input.lastContentAt === null) return answer(input, count, false);
   // Fewer answers than seconds: spread them evenly, so that none of the window is left without one.
   const due = input.lastContentAt + restMs / left;
   if (restMs / left <= paceMs * 1.05 || input.now >= due) return answer(input, count, false);

@@ -370,7 +370,7 @@ export function createScriptedListener(
       }
       await new Promise<void>((resolve, reject) => {
         const look = (): void => {
-          if (failures.length > 0) reject(failures[0]);
+          if (failures.length > 0) reject(failures[0]!);
           else if (waiting === 0 || alive.aborted) resolve();
         };
         settled.subscribe(look);

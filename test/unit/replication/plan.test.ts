@@ -195,6 +195,23 @@ describe('plan', () => {
     for (const { decision, at } of answers) expect(at - decision.from * 500).toBeLessThanOrEqual(2_020);
   });
 
+  it('lets nothing wait when there is an answer for every block to come, however wrong the expected rest is', () => {
+    const window = 60;
+    const sizes = Array<number>(window).fill(250);
+    const base = {
+      start: 1,
+      window,
+      blockMs: 1200,
+      paceMs: 1010,
+      sizes,
+      joinsAfter: 0,
+      merge: 'auto' as const,
+      timeline: 'keep' as const,
+    };
+    const { answers } = run({ ...base, ownEnd: 'off', error: 60 });
+    for (const { decision, at } of answers) expect(at - decision.from * 1200).toBeLessThanOrEqual(1_010);
+  });
+
   it('answers a switch the moment its height is archived, and waits for it no longer than its limit', () => {
     const terms = chooseTerms({
       start: 10,
