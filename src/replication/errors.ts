@@ -5,13 +5,13 @@ export const integrityError = (code: string, message: string, details: Record<st
   new GatewayError(code, 'integrity', message, { details });
 
 /** The old side's bytes cannot be what the node recorded: the same height is fetched from another node. */
-export class SourceError extends Error {
+export class SourceError extends GatewayError {
   constructor(
     message: string,
     /** The node cannot serve this migration at all (no snapshot, no record of the height): look elsewhere for longer. */
     readonly lacksRecord = false,
   ) {
-    super(message);
+    super('source_failed', 'upstream', message);
     this.name = 'SourceError';
   }
 }
