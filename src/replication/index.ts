@@ -9,7 +9,6 @@
  */
 export {
   createReplication,
-  type Finding,
   type Replication,
   type ReplicationOptions,
   type ShownHeight,
@@ -28,3 +27,4 @@ export {
   type VerifyProgress,
   type VerifyScope,
 } from './verify/verifier.js';
+export type { Finding } from './findings.js';

@@ -9,6 +9,7 @@ import type { Genesis } from './genesis.js';
 import { DEFAULT_IDENTITY, type Identity } from './identities.js';
 import { mayAnswerChunk1, onChunk0, onMetadata, sameMark, type MarkStore } from './marks.js';
 import type { PlanRecord, Terms } from './plan.js';
+import { isLoopback, numberOf, readEnvelope, RpcFailure, send, splitAddress, type Params } from './relay-wire.js';
 import type { Stream } from './stream.js';
 
 export interface RelayOptions {
@@ -50,23 +51,12 @@ const METHODS = [
 ] as const;
 type Method = (typeof METHODS)[number];
 
-const BODY_BYTES_MAX = 64 * 1024;
 /** A live listener always has a request open, or asks again within 12 s. */
 const SILENT_MS = 30_000;
 /** The node must have stored chunk 0 before it reads the (empty) chunk 1. */
 const CHUNK1_DELAY_MS = 300;
 const FOREVER_MS = 2_000_000_000;
 const REFUSAL_LOG_MS = 10_000;
-
-/** An error answer in the node's shape. */
-class RpcFailure extends Error {
-  constructor(
-    readonly rpcCode: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** The client is gone, or the relay closes: there is nobody to answer. */
 const GONE = Symbol('gone');
@@ -362,58 +352,4 @@ function healthOf(asker: Asker, now: number): RelayValidatorStatus['health'] {
 const cutOf = (record: PlanRecord, bytes: Uint8Array): readonly Uint8Array[] =>
   bytes.length > CHANGESET_CHUNK_BYTES && record.off.includes('big-height') ? chunksOf(bytes) : [bytes];
 
-type Params = Readonly<Record<string, unknown>>;
-
-async function readEnvelope(request: IncomingMessage): Promise<{ id: unknown; method: string; params: Params }> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > BODY_BYTES_MAX) throw new RpcFailure(RPC_CODES.invalidRequest, 'request is too large');
-    parts.push(part);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.concat(parts).toString('utf8'));
-  } catch {
-    throw new RpcFailure(RPC_CODES.parse, 'invalid request');
-  }
-  const { jsonrpc, id, method, params } = (value ?? {}) as Record<string, unknown>;
-  if (jsonrpc !== '2.0' || (typeof id !== 'string' && typeof id !== 'number') || typeof method !== 'string') {
-    throw new RpcFailure(RPC_CODES.invalidRequest, 'invalid json-rpc request object');
-  }
-  return { id, method, params: typeof params === 'object' && params !== null ? (params as Params) : {} };
-}
-
 const isMethod = (method: string): method is Method => (METHODS as readonly string[]).includes(method);
-
-/** A number member; absent is 0, as nodes read it. */
-function numberOf(params: Params, name: string): number {
-  const value = params[name] ?? 0;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-    throw new RpcFailure(RPC_CODES.invalidParams, `invalid ${name}`);
-  return value;
-}
-
-function send(response: ServerResponse, status: number, envelope: unknown): Promise<void> {
-  if (response.destroyed) return Promise.resolve();
-  const body = Buffer.from(JSON.stringify(envelope));
-  // As nodes do: every answer ends its connection, so no answer is lost to a connection that closes while idle.
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': body.length,
-    connection: 'close',
-  });
-  return new Promise(resolve => {
-    response.once('close', resolve);
-    response.end(body);
-  });
-}
-
-const isLoopback = (address: string | undefined): boolean =>
-  address !== undefined && /^(?:::ffff:)?127\.|^::1$/.test(address);
-
-function splitAddress(listen: string): { host: string; port: number } {
-  const at = listen.lastIndexOf(':');
-  return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) };
-}

@@ -1,12 +1,13 @@
-import type { Height, RelayValidatorStatus, ReplicationStatus } from '../model/index.js';
+import type { Height, ReplicationStatus } from '../model/index.js';
 import { createNotifier } from '../platform/index.js';
 import { decodeElements } from '../protocol/index.js';
 import type { WatermarkView } from '../routing/index.js';
 import { createAnswerMaker, repairHeight } from './assemble.js';
 import { integrityError } from './errors.js';
 import { createFollower, type Follower } from './follower.js';
+import { findingsOf, type Finding } from './findings.js';
 import { createGenesis } from './genesis.js';
-import { createIdentities, DEFAULT_IDENTITY, type Identity } from './identities.js';
+import { createIdentities, type Identity } from './identities.js';
 import { createMarkStore } from './marks.js';
 import { createOldBlocks, type Strangers } from './old-blocks.js';
 import { chooseTerms, type PlanRecord, type Terms } from './plan.js';
@@ -78,12 +79,6 @@ export interface ShownRepair {
   readonly reason: string;
   readonly proof: string;
   readonly count: number;
-}
-
-export interface Finding {
-  readonly id: string;
-  readonly text: string;
-  readonly cure: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -381,26 +376,4 @@ function switchedOff(setting: ReplicationOptions['relay']['repairs']): ReadonlyS
     );
   }
   return new Set(Object.keys(setting).filter(name => setting[name] === 'off'));
-}
-
-function findingsOf(validator: RelayValidatorStatus, finished: boolean): Finding[] {
-  if (validator.health === 'silent') {
-    return [
-      {
-        id: `listener-silent:${validator.name}`,
-        text: `the listener of ${validator.name} has not asked for 30 s`,
-        cure: 'start its kwild again: it asks for the height it stopped at, and the relay continues there',
-      },
-    ];
-  }
-  if (finished && validator.health === 'finished' && validator.name !== DEFAULT_IDENTITY.name) {
-    return [
-      {
-        id: `still-depends:${validator.name}`,
-        text: `${validator.name} has finished, but still needs this relay when it is started again`,
-        cure: 'set migrations.enable = false and empty migrate_from in its configuration',
-      },
-    ];
-  }
-  return [];
 }

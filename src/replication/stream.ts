@@ -129,9 +129,9 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
           : `a listener asks for height ${ahead}, but the plan ends at ${nextAsked - 1}: records of the plan are missing`;
       return false;
     }
-    refill(terms);
     let decision: PlanDecision;
     try {
+      refill(terms);
       decision = decide({
         terms,
         asked: nextAsked,
