@@ -503,37 +503,35 @@ function runEpisode(random: () => number, steps: number, variant: Variant, stats
     tick(below(chance(0.02) ? STEP_MS_MAX : 30));
     const roll = random();
     if (roll < 0.2) write();
-    else if (roll < 0.32)
-      for (const { tx } of flights)
-        if (chance(0.5)) arrive(tx);
-        else if (roll < 0.44)
-          for (const flight of flights)
-            if (chance(0.5)) answer(flight);
-            else if (roll < 0.52) {
-              block();
-              if (!isStalled && !isStreamBroken && chance(0.9)) applied = Math.max(applied, old.head - below(3));
-            } else if (roll < 0.68) {
-              for (const tx of txs) if (chance(0.7)) resolve(tx);
-              txs = txs.filter(tx => tx.ledger !== 'final');
-            } else if (roll < 0.86) answerWaits();
-            else if (roll < 0.94) {
-              const event = observed();
-              if (event !== null) push(event);
-            } else if (roll < 0.96) command();
-            else if (roll < 0.97 && late.length > 0) push(late.splice(below(late.length), 1)[0]!);
-            else if (roll < 0.973) {
-              isStalled = chance(0.15);
-              isNewUp = !chance(0.1);
-              isStreamBroken = chance(0.03);
-            } else if (roll < 0.976) {
-              if (flushing !== null && chance(0.5) && flushing.result !== 'no') record(flushing.step, flushing.isReset);
-              kill();
-            } else {
-              for (const tx of orphans) {
-                arrive(tx);
-                orphans.delete(tx);
-              }
-            }
+    else if (roll < 0.32) {
+      for (const { tx } of flights) if (chance(0.5)) arrive(tx);
+    } else if (roll < 0.44) {
+      for (const flight of flights) if (chance(0.5)) answer(flight);
+    } else if (roll < 0.52) {
+      block();
+      if (!isStalled && !isStreamBroken && chance(0.9)) applied = Math.max(applied, old.head - below(3));
+    } else if (roll < 0.68) {
+      for (const tx of txs) if (chance(0.7)) resolve(tx);
+      txs = txs.filter(tx => tx.ledger !== 'final');
+    } else if (roll < 0.86) answerWaits();
+    else if (roll < 0.94) {
+      const event = observed();
+      if (event !== null) push(event);
+    } else if (roll < 0.96) command();
+    else if (roll < 0.97 && late.length > 0) push(late.splice(below(late.length), 1)[0]!);
+    else if (roll < 0.973) {
+      isStalled = chance(0.15);
+      isNewUp = !chance(0.1);
+      isStreamBroken = chance(0.03);
+    } else if (roll < 0.976) {
+      if (flushing !== null && chance(0.5) && flushing.result !== 'no') record(flushing.step, flushing.isReset);
+      kill();
+    } else {
+      for (const tx of orphans) {
+        arrive(tx);
+        orphans.delete(tx);
+      }
+    }
   };
 
   /** The answer to a send, or the end of its connection without one: after either nothing of it can arrive any more. */
