@@ -1,4 +1,4 @@
-import { GatewayError, type Height, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
+import { GatewayError, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
 import { sleep, waitFor } from '../platform/index.js';
 import { buildEnvelope, restoreId, rpcResult, type Slice } from '../protocol/index.js';
 import {
@@ -23,23 +23,16 @@ import { outcomeOf, OWN_ID, refusalReply, type Reply } from './reply.js';
 import type { Shield } from './shield.js';
 import { readBroadcast, type Broadcast } from './transaction.js';
 import type { TxLookup } from './tx-lookup.js';
-
-interface TxResult {
-  readonly height: Height;
-  readonly code: number;
-  readonly log: string;
-}
-
-/** How a write ended, before it is put into words for whoever asked (several may have sent the same bytes). */
-type Ending =
-  | { readonly kind: 'answer'; readonly answer: Upstream; readonly outcome: Outcome; readonly node: NodeView }
-  | {
-      readonly kind: 'accepted';
-      readonly network: NetworkName;
-      readonly node: NodeView;
-      readonly mined: TxResult | null;
-    }
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly network: NetworkName | 'none' };
+import {
+  entryOf,
+  holdRefusal,
+  ledgerRefusal,
+  networkOf,
+  resultMember,
+  RETRY_MS,
+  unknownRefusal,
+  type Ending,
+} from './write-ending.js';
 
 export interface Writes {
   broadcast(context: RequestContext, id: Uint8Array, body: Uint8Array, params: Slice | null): Promise<Reply>;
@@ -75,7 +68,6 @@ const REFUSED_PAUSE_MS = 100;
 /** For finding out by hash what became of a write, beyond the call's own time. */
 const LEARN_MS = 2500;
 const LEARN_PAUSE_MS = 200;
-const RETRY_MS = 1000;
 /** A sync broadcast occupies its node until the block; the account's next one need not wait for that. */
 const SYNC_HEAD_START_MS = 50;
 
@@ -402,39 +394,3 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     },
   };
 }
-
-const networkOf = (ending: Ending): string => (ending.kind === 'answer' ? ending.node.network : ending.network);
-
-const resultMember = ({ code, log }: TxResult): Record<string, unknown> =>
-  log === '' ? { code, gas: 0 } : { code, gas: 0, log };
-
-const unknownRefusal = (broadcast: Broadcast, message?: string): Refusal => ({
-  reason: 'outcome_unknown',
-  executed: 'unknown',
-  txHash: broadcast.hash,
-  retryAfterMs: RETRY_MS,
-  ...(message === undefined || message === '' ? {} : { message }),
-});
-
-function holdRefusal(kind: 'expired' | 'full' | 'gone', reason: 'switching' | 'head_stalled'): Refusal {
-  if (kind === 'full') return { reason: 'hold_full', executed: 'no', retryAfterMs: RETRY_MS };
-  if (reason === 'head_stalled') return { reason: 'overloaded', executed: 'no', retryAfterMs: RETRY_MS };
-  return { reason: 'hold_expired', executed: 'no', retryAfterMs: RETRY_MS };
-}
-
-const ledgerRefusal = (error: unknown): Refusal =>
-  error instanceof GatewayError && error.family === 'refused'
-    ? { reason: 'overloaded', executed: 'no', retryAfterMs: RETRY_MS }
-    : { reason: 'ledger_unavailable', executed: 'no', retryAfterMs: RETRY_MS };
-
-const entryOf = (broadcast: Broadcast, network: NetworkName, snapshot: RoutingSnapshot, at: number): LedgerRecord => ({
-  hash: broadcast.hash,
-  network,
-  node: null,
-  account: broadcast.account,
-  nonce: broadcast.nonce,
-  tx: broadcast.bytes,
-  at,
-  epoch: snapshot.intent.epoch,
-  state: 'sending',
-});
