@@ -9,6 +9,8 @@ export interface ScreenOptions {
   readonly nowMs: number;
   /** Recent lags in blocks, oldest first; empty when only one moment is known. */
   readonly lags?: readonly number[];
+  /** Lines that can be seen; what does not fit is left out at the bottom. Default: all. */
+  readonly height?: number;
   /** Above everything else, when the values below are not from now. */
   readonly notice?: string | null;
 }
@@ -43,7 +45,15 @@ export function statusScreen(status: GatewayStatus, options: ScreenOptions): str
     writes(status, options),
     ...(status.cutover.notReady.length > 0 ? [notReady(status, options)] : []),
   ];
-  return `${parts.join('\n\n')}\n`;
+  return fitted(parts.join('\n\n'), options);
+}
+
+/** The top matters most: a small terminal must not scroll it away. */
+function fitted(text: string, { height = Infinity, style }: ScreenOptions): string {
+  const lines = text.split('\n');
+  if (lines.length <= height) return `${text}\n`;
+  const shown = lines.slice(0, Math.max(1, height - 1));
+  return [...shown, style.dim(`(${lines.length - shown.length} more lines: make the window higher)`), ''].join('\n');
 }
 
 function header(status: GatewayStatus, { width, style, nowMs }: ScreenOptions): string {
@@ -163,11 +173,14 @@ function writes({ writes: w }: GatewayStatus, { width, style }: ScreenOptions): 
 }
 
 function notReady({ cutover }: GatewayStatus, { width, style }: ScreenOptions): string {
-  const items = cutover.notReady.flatMap(id => {
-    const [first = '', ...more] = wrap(id, width - 6);
-    return [`  ${style.bad(style.symbols.fail)} ${first}`, ...more.map(line => `    ${line}`)];
-  });
-  return [`${style.bold('NOT READY')}  ${style.dim('`switchyard preflight` says more')}`, ...items].join('\n');
+  const mark = style.bad(style.symbols.fail);
+  const isShort = (id: string): boolean => id.length <= width - 6;
+  const short = cutover.notReady.filter(isShort).map(id => `${mark} ${id}`);
+  const long = cutover.notReady
+    .filter(id => !isShort(id))
+    .flatMap(id => wrap(id, width - 6).map((line, i) => `  ${i === 0 ? mark : ' '} ${line}`));
+  const title = `${style.bold('NOT READY')}  ${style.dim('`switchyard preflight` says more')}`;
+  return [title, ...(short.length > 0 ? flow('  ', short, width) : []), ...long].join('\n');
 }
 
 function bar(share: number, width: number, style: Style): string {
@@ -190,8 +203,15 @@ const paragraph = (text: string, width: number, paint: (text: string) => string)
 
 function phasePaint(phase: AnyPhase, style: Style): (text: string) => string {
   if (phase === 'blocked' || phase === 'at-halt') return style.bad;
-  if (['holding', 'draining', 'verifying', 'aborting', 'armed', 'rolling', 'stopping', 'frozen', 'building'].includes(phase)) return style.warn;
-  return ['ready', 'verified', 'switched', 'settled', 'committed', 'opening'].includes(phase) ? style.good : style.accent;
+  if (
+    ['holding', 'draining', 'verifying', 'aborting', 'armed', 'rolling', 'stopping', 'frozen', 'building'].includes(
+      phase,
+    )
+  )
+    return style.warn;
+  return ['ready', 'verified', 'switched', 'settled', 'committed', 'opening'].includes(phase)
+    ? style.good
+    : style.accent;
 }
 
 function nodePaint(state: NodeState, style: Style): (text: string) => string {

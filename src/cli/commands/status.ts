@@ -48,7 +48,16 @@ async function watch(client: AdminClient, options: StatusOptions, context: CliCo
   let lastLine = '';
 
   const draw = (status: GatewayStatus, notice: string | null): void => {
-    if (update) return update(statusScreen(status, { ...lookOf(context), nowMs: Date.now(), lags, notice }));
+    if (update)
+      return update(
+        statusScreen(status, {
+          ...lookOf(context),
+          nowMs: Date.now(),
+          height: (io.stdout.rows ?? 24) - 1,
+          lags,
+          notice,
+        }),
+      );
     const line = options.json ? JSON.stringify(status) : summaryLine(status);
     if (line !== lastLine) io.stdout.write(`${line}\n`);
     lastLine = line;

@@ -133,6 +133,15 @@ describe('the status screen', () => {
     }
   });
 
+  test('a small terminal keeps the top', () => {
+    const lines = statusScreen(sampleStatus(), { width: 80, style: plainStyle, nowMs: NOW, height: 10 })
+      .trimEnd()
+      .split('\n');
+    expect(lines).toHaveLength(10);
+    expect(lines[2]).toContain('READY');
+    expect(lines[9]).toMatch(/^\(\d+ more lines/);
+  });
+
   test('control characters of a node never reach the terminal', () => {
     const { networks } = sampleStatus();
     const evil = {
