@@ -1,5 +1,6 @@
 import type { KwilValue } from '../value.js';
-import { isRecord, type Scope } from './scope.js';
+import type { Row } from './evaluator.js';
+import { isRecord, type RecordValue, type Scope } from './scope.js';
 
 /** Where execution stands: namespace, variables, and what is allowed. */
 export class Frame {
@@ -19,3 +20,7 @@ export function resolve(name: string, frame: Frame): KwilValue {
   if (!isRecord(variable)) return variable;
   return variable.get(name.slice(dot + 1))!;
 }
+
+/** A row as a loop's variable; columns without a name are out of reach. */
+export const recordOf = (row: Row): RecordValue =>
+  new Map(row.names.flatMap((name, index): [string, KwilValue][] => (name === '' ? [] : [[name, row.values[index]!]])));

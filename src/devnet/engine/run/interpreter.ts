@@ -10,11 +10,12 @@ import type {
 import { fits, typeText } from '../sql/data-type.js';
 import { FUNCTIONS } from '../sql/functions.js';
 import { fromPostgres, isNull, nullOf, parameterText, textOf, valueOf, type KwilValue } from '../value.js';
+import { hasPrivilege } from '../state/catalog.js';
 import { runDefinition } from './definitions.js';
 import { Evaluator, isEmptyArray, type Emit, type Row } from './evaluator.js';
-import { Frame, resolve } from './frame.js';
-import { isTrue } from './operators.js';
-import { Scope, type RecordValue, type Variable } from './scope.js';
+import { Frame, recordOf, resolve } from './frame.js';
+import { isTrue, withItem, withSlice } from './operators.js';
+import { Scope, type Variable } from './scope.js';
 import { parseTopLevel } from './statements.js';
 
 /** Raised by the action itself with ERROR('…'): part of a call's answer instead of a failure of it. */
@@ -151,12 +152,12 @@ export class Interpreter extends Evaluator {
 
   requirePrivilege(privilege: string, frame: Frame): void {
     if (frame.inAction) return;
-    const { roles } = this.machine.catalog.state;
-    const mine = ['default', ...(roles.members.get(this.options.surroundings.caller) ?? [])];
-    const has = mine.some(role => {
-      const granted = roles.privileges.get(role);
-      return granted !== undefined && (granted.has(privilege) || granted.has(`${privilege} ${frame.namespace}`));
-    });
+    const has = hasPrivilege(
+      this.machine.catalog.state.roles,
+      this.options.surroundings.caller,
+      privilege,
+      frame.namespace,
+    );
     if (!has) throw new Error(`user does not have privilege ${privilege} on namespace "${frame.namespace}"`);
   }
 
@@ -268,30 +269,12 @@ export class Interpreter extends Evaluator {
     if ((target.kind !== 'index' && target.kind !== 'slice') || target.array.kind !== 'variable')
       throw new Error('type error: cannot assign to this expression');
     const array = this.evaluate(target.array, frame);
-    if (!array.type.isArray || isNull(array))
-      throw new Error(`type error: expected array, got ${typeText(array.type)}`);
-    const items = [...(array.data as readonly (string | null)[])];
-    const position = (side: Expression | null, otherwise: number): number => {
-      if (side === null) return otherwise;
-      const index = this.evaluate(side, frame);
-      if (isNull(index)) throw new Error('invalid null value: array index cannot be null when assigning to array');
-      return Number(textOf(index));
-    };
-    if (target.kind === 'index') {
-      const at = position(target.index, 1);
-      if (at < 1) throw new Error(`index out of bounds: ${at}`);
-      while (items.length < at) items.push(null);
-      items[at - 1] = value.data as string | null;
-    } else {
-      const from = position(target.from, 1);
-      const to = position(target.to, items.length);
-      const source = value.data as readonly (string | null)[] | null;
-      if (from < 1 || to < from) throw new Error(`index out of bounds: slice ${from}:${to}`);
-      if (source === null || source.length < to - from + 1)
-        throw new Error(`array too small: expected slice to have length ${to - from + 1}, got ${source?.length ?? 0}`);
-      for (let at = from; at <= to; at += 1) items[at - 1] = source[at - from]!;
-    }
-    frame.scope.assign(target.array.name, { type: array.type, data: items });
+    const at = (side: Expression | null): KwilValue | null => (side === null ? null : this.evaluate(side, frame));
+    const changed =
+      target.kind === 'index'
+        ? withItem(array, this.evaluate(target.index, frame), value)
+        : withSlice(array, at(target.from), at(target.to), value);
+    frame.scope.assign(target.array.name, changed);
   }
 
   private branch(statement: Extract<ActionStatement, { kind: 'if' }>, frame: Frame, emit: Emit): Signal {
@@ -408,6 +391,3 @@ export class Interpreter extends Evaluator {
     emit({ names: [call.name], values: [value] });
   }
 }
-
-const recordOf = (row: Row): RecordValue =>
-  new Map(row.names.flatMap((name, index): [string, KwilValue][] => (name === '' ? [] : [[name, row.values[index]!]])));

@@ -4,6 +4,9 @@ import { isNull, nullOf, roundedNumeric, textOf, valueOf, type KwilValue } from 
 
 /** Operators that action code can compute without asking Postgres. Each gives null when it cannot. */
 
+/** Longest array that an assignment can make. */
+const ITEMS_MAX = 1_000_000;
+
 const INT8_MIN = -(2n ** 63n);
 const INT8_MAX = 2n ** 63n - 1n;
 
@@ -206,4 +209,43 @@ export function sliceOf(array: KwilValue, from: KwilValue | null, to: KwilValue 
   const start = from === null ? 1 : Math.max(1, Number(textOf(from)));
   const end = to === null ? items.length : Number(textOf(to));
   return valueOf(array.type, items.slice(start - 1, Math.max(start - 1, end)));
+}
+
+function itemsToChange(array: KwilValue): (string | null)[] {
+  if (!array.type.isArray || isNull(array)) throw new Error(`type error: expected array, got ${typeText(array.type)}`);
+  return [...(array.data as readonly (string | null)[])];
+}
+
+function positionOf(index: KwilValue | null, otherwise: number): number {
+  if (index === null) return otherwise;
+  if (isNull(index)) throw new Error('invalid null value: array index cannot be null when assigning to array');
+  return Number(textOf(index));
+}
+
+/** The array after `array[n] := value`; it grows with nulls as far as needed. */
+export function withItem(array: KwilValue, index: KwilValue, value: KwilValue): KwilValue {
+  const items = itemsToChange(array);
+  const at = positionOf(index, 1);
+  if (at < 1 || at > ITEMS_MAX) throw new Error(`index out of bounds: ${at}`);
+  while (items.length < at) items.push(null);
+  items[at - 1] = value.data as string | null;
+  return valueOf(array.type, items);
+}
+
+/** The array after `array[from:to] := value`; what is too much in the value is left out. */
+export function withSlice(
+  array: KwilValue,
+  first: KwilValue | null,
+  last: KwilValue | null,
+  value: KwilValue,
+): KwilValue {
+  const items = itemsToChange(array);
+  const from = positionOf(first, 1);
+  const to = positionOf(last, items.length);
+  const source = value.data as readonly (string | null)[] | null;
+  if (from < 1 || to < from) throw new Error(`index out of bounds: slice ${from}:${to}`);
+  if (source === null || source.length < to - from + 1)
+    throw new Error(`array too small: expected slice to have length ${to - from + 1}, got ${source?.length ?? 0}`);
+  for (let at = from; at <= to; at += 1) items[at - 1] = source[at - from]!;
+  return valueOf(array.type, items);
 }

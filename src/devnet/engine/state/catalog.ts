@@ -32,6 +32,13 @@ export interface Roles {
   readonly members: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
+/** Whether a user may do this in a namespace, by any of the roles it has; everybody has `default`. */
+export const hasPrivilege = (roles: Roles, user: string, privilege: string, namespace: string): boolean =>
+  ['default', ...(roles.members.get(user) ?? [])].some(role => {
+    const granted = roles.privileges.get(role);
+    return granted !== undefined && (granted.has(privilege) || granted.has(`${privilege} ${namespace}`));
+  });
+
 /** Schema as the engine sees it. Replaced as a whole, so that a failed transaction puts the old one back. */
 export interface CatalogState {
   readonly namespaces: ReadonlyMap<string, Namespace>;
