@@ -41,6 +41,13 @@ export function compareAnswers(recorded: Answer, ours: Answer, options: CompareO
   return found;
 }
 
+/** The same for values that are no answers, such as what a client returned. */
+export function compareJson(recorded: Json, ours: Json, options: CompareOptions): Difference[] {
+  const found: Difference[] = [];
+  compareValues(recorded, ours, [], { ...options, found, nodeTxs: [] });
+  return found;
+}
+
 interface Walk extends CompareOptions {
   readonly found: Difference[];
   /** Paths of transactions that a node signed. */

@@ -6,7 +6,7 @@ import { executes, goKey, signed } from './keys.js';
 import { RECORDED_RHYTHM, type Laboratory } from './laboratory.js';
 import { recordedProposal } from './proposal.js';
 import { recording, recordedHeights, type Recorded } from './recordings.js';
-import { replay, type Outcome } from './replay.js';
+import { replay, type Outcome, type ReplayOptions } from './replay.js';
 import { seedTransactions, shownTransactions, spread, together, windowTransactions } from './schedule.js';
 import { until } from './until.js';
 
@@ -42,6 +42,8 @@ export interface Journey {
   /** From `attach` on. */
   readonly fresh: () => Chain;
   replay(file: string): Promise<Outcome[]>;
+  /** What the replay of a file goes by, for those who send its requests themselves. */
+  plan(file: string): { readonly chain: Chain; readonly options: ReplayOptions };
   /** The owner's proposal in the block that carried it. */
   propose(): Promise<void>;
   /** The polls of `state-old-start` across the commit of Start − 1, the dump and the commit of Start. */
@@ -67,13 +69,19 @@ export async function startJourney(laboratory: Laboratory): Promise<Journey> {
   const identities = identitiesOf('state-old-fresh', network);
   const heights = { old: recordedHeights([...OLD_FLOWS, ...OLD_STATES]), fresh: recordedHeights(NEW_FLOWS) };
 
+  const plan: Journey['plan'] = file =>
+    file.includes('new') || file === 'kwil-cli-account'
+      ? { chain: fresh!, options: { identities, heights: heights.fresh } }
+      : { chain: old, options: { identities, heights: heights.old } };
+
   return {
     old,
     fresh: () => fresh!,
-    replay: file =>
-      file.includes('new') || file === 'kwil-cli-account'
-        ? replay(fresh!, file, { identities, heights: heights.fresh })
-        : replay(old, file, { identities, heights: heights.old }),
+    replay(file) {
+      const { chain, options } = plan(file);
+      return replay(chain, file, options);
+    },
+    plan,
     async propose() {
       await old.advanceTo(PROPOSED - 1);
       await old.whileMaking(network.sendAsValidator(0, 'create_resolution', recordedProposal('state-old-activation')));

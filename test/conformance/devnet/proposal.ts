@@ -1,5 +1,5 @@
 import { decodePayload } from '../../../src/protocol/index.js';
-import { isObject, recording, resultOf } from './recordings.js';
+import { isObject, recording, resultOf, textOf } from './recordings.js';
 
 /** Payload of the migration proposal that a recorded block shows: activation, duration and time of the proposal. */
 export const recordedProposal = (file: string): Buffer => payloadIn(file, 'create_resolution');
@@ -17,7 +17,7 @@ function payloadIn(file: string, type: string): Buffer {
     if (!isObject(block) || !Array.isArray(block.txns)) continue;
     for (const tx of block.txns) {
       if (!isObject(tx) || !isObject(tx.body) || tx.body.type !== type) continue;
-      return Buffer.from(String(tx.body.payload), 'base64');
+      return Buffer.from(textOf(tx.body.payload), 'base64');
     }
   }
   throw new Error(`${file} shows no ${type}`);

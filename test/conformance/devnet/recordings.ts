@@ -132,6 +132,12 @@ export function jsonOf(text: string): Json | undefined {
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** A member that has to be text. */
+export function textOf(value: Json | undefined): string {
+  if (typeof value !== 'string') throw new Error(`text expected, not ${JSON.stringify(value)}`);
+  return value;
+}
+
 export const isBroadcast = (one: Recorded): boolean =>
   one.call?.method === 'user.broadcast' && isObject(one.call.params.tx);
 

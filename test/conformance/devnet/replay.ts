@@ -35,19 +35,21 @@ export interface ReplayOptions {
 export async function replay(chain: Chain, file: string, options: ReplayOptions = {}): Promise<Outcome[]> {
   const all = recording(file).filter(options.only ?? (() => true));
   const outcomes: Outcome[] = [];
-  for (const original of all) {
-    const one = options.rewrite?.(original) ?? original;
-    if (one.head !== null) await chain.advanceTo(one.head);
-    for (const tx of pendingIn(one)) await chain.submit(decodeTxJson(JSON.stringify(tx)));
-    await settleNonce(chain, one);
-    const ours = await answerOf(chain, one, options.heights);
-    const differences = compareAnswers(one.answer, ours, {
-      method: one.call?.method ?? '',
-      identities: options.identities ?? new Map(),
-    });
-    outcomes.push({ recorded: one, ours, differences });
-  }
+  for (const original of all) outcomes.push(await replayOne(chain, options.rewrite?.(original) ?? original, options));
   return outcomes;
+}
+
+/** One request of a recording, in its turn. */
+export async function replayOne(chain: Chain, one: Recorded, options: ReplayOptions = {}): Promise<Outcome> {
+  if (one.head !== null) await chain.advanceTo(one.head);
+  for (const tx of pendingIn(one)) await chain.submit(decodeTxJson(JSON.stringify(tx)));
+  await settleNonce(chain, one);
+  const ours = await answerOf(chain, one, options.heights);
+  const differences = compareAnswers(one.answer, ours, {
+    method: one.call?.method ?? '',
+    identities: options.identities ?? new Map(),
+  });
+  return { recorded: one, ours, differences };
 }
 
 async function answerOf(chain: Chain, one: Recorded, heights: ReplayOptions['heights']): Promise<Answer> {

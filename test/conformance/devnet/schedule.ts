@@ -13,7 +13,7 @@ import {
 } from '../../../src/protocol/index.js';
 import { changesetSet } from '../../support/golden.js';
 import { executes, goKey, signed, states, testKey } from './keys.js';
-import { isObject, recording, resultOf, type Json, type JsonObject } from './recordings.js';
+import { isObject, recording, resultOf, textOf, type Json, type JsonObject } from './recordings.js';
 
 /*
  * What the recorded networks had in their blocks beside the requests of the recordings: the seed by the owner (K1), a
@@ -140,9 +140,9 @@ function infoViews(file: string): InfoViews {
   const columns = new Map<string, { text: string; key: boolean; name: string }[]>();
   for (const [namespace, table, name, type, nullable, , key] of rows('columns')) {
     if (namespace !== 'lab') continue;
-    const text = `${String(name)} ${columnType(String(type))}${nullable === false && key !== true ? ' NOT NULL' : ''}`;
-    const known = columns.get(String(table)) ?? [];
-    columns.set(String(table), [...known, { text, key: key === true, name: String(name) }]);
+    const text = `${textOf(name)} ${columnType(textOf(type))}${nullable === false && key !== true ? ' NOT NULL' : ''}`;
+    const known = columns.get(textOf(table)) ?? [];
+    columns.set(textOf(table), [...known, { text, key: key === true, name: textOf(name) }]);
   }
   // A table comes after the one that it refers to.
   const order = ['users', ...[...columns.keys()].filter(name => name !== 'users')];
@@ -154,7 +154,7 @@ function infoViews(file: string): InfoViews {
     return `{lab}CREATE TABLE ${table} (${items.join(', ')})`;
   });
   const actions = rows('actions').flatMap(([namespace, , statement]) =>
-    namespace === 'lab' ? [String(statement).replace(/;$/, '')] : [],
+    namespace === 'lab' ? [textOf(statement).replace(/;$/, '')] : [],
   );
   return { tables: [...tables, POSTS_INDEX], actions };
 }

@@ -39,6 +39,7 @@ const OF_NODES = [
 const BY_METHOD: Readonly<Record<string, readonly RegExp[]>> = {
   'chain.block': [/^result\.hash$/],
   'chain.block_result': [/^result\.hash$/],
+  chainInfo: [/^returned\.data\.hash$/],
 };
 
 export function isVolatile(method: string, path: readonly string[]): boolean {
