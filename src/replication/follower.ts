@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Height, NodeRef } from '../model/index.js';
 import { createNotifier, sleep, waitFor } from '../platform/index.js';
 import { bytesOfBase64, decodeBlock } from '../protocol/index.js';
@@ -58,6 +59,8 @@ export function createFollower(
   const oldHeights = createOldHeights(archive, terms, bounds);
   const changes = createNotifier();
   const stop = new AbortController();
+  // Many calls listen at once; they are bounded by their own windows.
+  setMaxListeners(0, stop.signal);
   let state: TallyState | null = null;
   let changedAt: Height | null = null;
   let savedBlock = 0;

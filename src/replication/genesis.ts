@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { NodeRef } from '../model/index.js';
 import { createNotifier, sleep } from '../platform/index.js';
 import { hashOf } from './assemble.js';
@@ -55,6 +56,8 @@ export function createGenesis(ports: ReplicationPorts, tail: Tail): Genesis {
   const { archive, clock, logger, nodes } = ports;
   const changes = createNotifier();
   const stop = new AbortController();
+  // Many calls listen at once; they are bounded by their own windows.
+  setMaxListeners(0, stop.signal);
   let schema: Schema | null = null;
   let reason: string | null = null;
   let running: Promise<void> | null = null;

@@ -28,3 +28,4 @@ export {
   type VerifyScope,
 } from './verify/verifier.js';
 export type { Finding } from './findings.js';
+export { digestTables, type TableDigest } from './verify/digest.js';

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Height, NodeRef } from '../model/index.js';
 import { createNotifier, sleep, waitFor } from '../platform/index.js';
 import { blockTxs, bytesOfBase64, decodeBlock, hexOf, type Block } from '../protocol/index.js';
@@ -46,6 +47,8 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
   const { archive, clock, logger, metrics, nodes } = ports;
   const changes = createNotifier();
   const stop = new AbortController();
+  // Many calls listen at once; they are bounded by their own windows.
+  setMaxListeners(0, stop.signal);
   let stamps: { height: Height; at: number }[] = [];
   let kept: Kept | null = null;
   let running: Promise<void> | null = null;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { RelayValidatorStatus } from '../model/index.js';
@@ -83,6 +84,8 @@ export function createRelay(options: RelayOptions, ports: RelayPorts): Relay {
   let refused = 0;
   let refusalLoggedAt = -Infinity;
   const stop = new AbortController();
+  // Many calls listen at once; they are bounded by their own windows.
+  setMaxListeners(0, stop.signal);
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asker = askerOf(request);

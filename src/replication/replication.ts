@@ -104,6 +104,8 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
   let mergedMax = 0;
   const unsubscribes: (() => void)[] = [];
   let closed = false;
+  /** What was true when it closed: others may still ask while they end. */
+  let last: { readonly status: ReplicationStatus; readonly watermark: WatermarkView } | null = null;
 
   async function start(): Promise<{ relayAddress: string | null }> {
     await archive.open();
@@ -249,6 +251,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
   }
 
   function status(): ReplicationStatus {
+    if (last !== null) return last.status;
     const bounds = tail.bounds();
     const { applied, lagBlocks } = follower.view();
     const archived = archive.last();
@@ -323,6 +326,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
     async close() {
       if (closed) return;
       closed = true;
+      if (relay !== null) last = { status: status(), watermark: follower.view() };
       for (const unsubscribe of unsubscribes) unsubscribe();
       stream.close();
       await relay?.close();
@@ -335,7 +339,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
       void this.close().catch(() => undefined);
     },
     status,
-    watermark: follower.view,
+    watermark: () => last?.watermark ?? follower.view(),
     subscribe: changes.subscribe,
     expedite: stream.expedite,
     relayUrls() {

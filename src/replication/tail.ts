@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Height, NodeRef } from '../model/index.js';
 import { createNotifier, sleep, waitFor } from '../platform/index.js';
 import type { NodeView } from '../routing/index.js';
@@ -62,6 +63,8 @@ export function createTail(options: TailOptions, ports: ReplicationPorts): Tail 
   const recorders = createRecorders(() => nodes.view('old'), clock);
   const changes = createNotifier();
   const stop = new AbortController();
+  // Many calls listen at once; they are bounded by their own windows.
+  setMaxListeners(0, stop.signal);
   let running: Promise<void> | null = null;
   let reason: string | null = null;
   let stopped = false;
@@ -119,6 +122,7 @@ export function createTail(options: TailOptions, ports: ReplicationPorts): Tail 
     const budget = createBudget(BYTES_IN_FLIGHT);
     const give = new AbortController();
     const signal = AbortSignal.any([stop.signal, give.signal]);
+    setMaxListeners(0, signal);
     const jobs = new Map<Height, Promise<Verified>>();
     let launched = next;
     try {

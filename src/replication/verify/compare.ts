@@ -22,7 +22,7 @@ export interface TableComparison {
 }
 
 /** Rows held at once per network. */
-const PAGE = 500;
+export const PAGE = 500;
 
 /**
  * Walks one table of both networks in key order, page by page: the old network gives a page, the new one the same range of
@@ -72,18 +72,24 @@ export async function compareTable(
   }
 }
 
-interface Position {
+export interface Position {
   readonly values: readonly Cell[];
   readonly types: readonly DataType[];
 }
 
-interface Page {
+export interface Page {
   readonly rows: readonly Row[];
   /** Position of its last row; null when it is empty. */
   readonly end: Position | null;
 }
 
-async function readPage(spec: TableSpec, reader: Reader, after: Position | null, upTo: Position | null): Promise<Page> {
+/** Up to `PAGE` rows in key order, after one position and up to another. */
+export async function readPage(
+  spec: TableSpec,
+  reader: Reader,
+  after: Position | null,
+  upTo: Position | null,
+): Promise<Page> {
   const parameters: Parameter[] = [];
   const conditions = [
     ...(after === null ? [] : [beyond(spec.key, after, '>', parameters)]),
