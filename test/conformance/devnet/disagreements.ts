@@ -14,7 +14,7 @@ export interface Disagreement {
   readonly why: string;
 }
 
-/** Recordings of all methods in one state; their requests stand in the same lines but for two files. */
+/** Recordings of all methods in one state; their requests stand in the same lines but for two files below. */
 const STATES = [
   'state-old-seeded',
   'state-old-activation',
@@ -32,17 +32,6 @@ const inAll = (files: readonly string[], lines: readonly number[]): Record<strin
 export const DISAGREEMENTS: readonly Disagreement[] = [
   {
     where: {
-      ...inAll([...STATES, 'state-old-fresh', 'state-new-before-first-block', 'state-private'], [19]),
-      framing: [54],
-    },
-    kind: 'shape',
-    path: /^(result\.)?(info|methods|components)\b/,
-    differs:
-      'rpc.discover and /spec/v1: the texts and parameter schemas of the method list; the 34 methods are the same',
-    why: 'the devnet describes its methods in its own words and without Go schemas; no client reads this document',
-  },
-  {
-    where: {
       ...inAll(STATES, [61, 62, 63, 64]),
       'state-old-fresh': [53, 55, 56],
       'state-new-before-first-block': [53, 54, 55, 56],
@@ -58,5 +47,12 @@ export const DISAGREEMENTS: readonly Disagreement[] = [
     path: /^result\.(column_names|column_types|values)$/,
     differs: 'info.actions of a fresh network is empty, and an empty result shows null for all three members',
     why: 'the only actions of a fresh network are those of the ERC-20 bridge, which is not part of the devnet',
+  },
+  {
+    where: inAll(['state-new-genesis-migration', 'state-new-after-end', 'state-old3-activation'], [19]),
+    kind: 'shape',
+    path: /^result\.components\.schemas\.signature\.properties\./,
+    differs: 'rpc.discover: the members of the schema called signature',
+    why: 'two types of the node share that name and each process shows one of them; most recorded ones show what ours does',
   },
 ];
