@@ -7,9 +7,11 @@ import { addCutover } from './commands/cutover.js';
 import { addDoctor } from './commands/doctor.js';
 import { addLookups } from './commands/lookups.js';
 import { addNodes } from './commands/nodes.js';
+import { addOffline } from './commands/offline.js';
 import { addRelay, addReplication } from './commands/replication.js';
 import { addRun } from './commands/run.js';
 import { addStatus } from './commands/status.js';
+import { addUpgrade } from './commands/upgrade.js';
 
 /** The whole grammar: `switchyard <noun> <verb>`. */
 export function createProgram(context: CliContext): Command {
@@ -31,6 +33,8 @@ Results are on standard output, everything else on standard error.`,
   addReplication(program, context);
   addRelay(program, context);
   addNodes(program, context);
+  addUpgrade(program, context);
+  addOffline(program, context);
   addLookups(program, context);
   addConfig(program, context);
   addDoctor(program, context);

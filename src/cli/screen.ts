@@ -1,4 +1,4 @@
-import type { AnyPhase, GatewayStatus, NetworkStatus, NodeState } from '../model/index.js';
+import type { AnyPhase, GatewayStatus, NetworkStatus, NodeState, Strategy } from '../model/index.js';
 import { age, bytes, clockTime, duration, number, plural } from './text/format.js';
 import { padEnd, padStart, printableText, visibleLength, type Style } from './text/style.js';
 import { flow, wrap } from './text/table.js';
@@ -15,20 +15,36 @@ export interface ScreenOptions {
   readonly notice?: string | null;
 }
 
-/** The path of an ordinary switch; other phases stand beside it. */
-const PATH: readonly AnyPhase[] = [
-  'standby',
-  'syncing',
-  'ready',
-  'armed',
-  'holding',
-  'draining',
-  'verifying',
-  'committed',
-  'opening',
-  'switched',
-  'settled',
-];
+/** The phases that a move goes through when nothing happens; other phases stand beside it, a rolling upgrade has none. */
+const PATHS: Readonly<Record<Strategy, readonly AnyPhase[]>> = {
+  'zero-downtime': [
+    'standby',
+    'syncing',
+    'ready',
+    'armed',
+    'holding',
+    'draining',
+    'verifying',
+    'committed',
+    'opening',
+    'switched',
+    'settled',
+  ],
+  offline: [
+    'standby',
+    'holding',
+    'draining',
+    'stopping',
+    'frozen',
+    'building',
+    'verified',
+    'committed',
+    'opening',
+    'switched',
+    'settled',
+  ],
+  rolling: [],
+};
 
 const NAME_COLUMNS = 10;
 
@@ -65,7 +81,7 @@ function header(status: GatewayStatus, { width, style, nowMs }: ScreenOptions): 
 
 /** What an operator looks for first: where are we, where do writes go, what does it wait for. */
 function headline(
-  { phase, epoch, writeNetwork, cutover }: GatewayStatus,
+  { phase, strategy, epoch, writeNetwork, cutover }: GatewayStatus,
   { width, style, nowMs }: ScreenOptions,
 ): string {
   const { symbols } = style;
@@ -75,7 +91,7 @@ function headline(
   const paint = phasePaint(phase, style);
   const target = writeNetwork === 'none' ? style.warn('held or refused') : style.bold(writeNetwork);
   const first = `${paint(style.bold(`${symbols.dot} ${phase.toUpperCase()}`))}   writes ${symbols.arrow} ${target}   epoch ${epoch}${since}`;
-  const lines = [first, `  ${track(phase, style)}`];
+  const lines = [first, ...track(phase, strategy, style)];
   if (cutover.deadline !== null) {
     const left = Date.parse(cutover.deadline) - nowMs;
     lines.push(
@@ -89,15 +105,19 @@ function headline(
 }
 
 /** `● ● ◉ ○ ○`: how far along the path; phases beside the path show no position. */
-function track(phase: AnyPhase, style: Style): string {
-  const at = PATH.indexOf(phase);
+function track(phase: AnyPhase, strategy: Strategy, style: Style): string[] {
+  const path = PATHS[strategy];
+  const at = path.indexOf(phase);
   const { dot, ring } = style.symbols;
-  if (at < 0) return style.dim(PATH.map(() => ring).join(' '));
-  const steps = PATH.map((_, i) =>
+  if (path.length === 0) return [];
+  if (at < 0) return [`  ${style.dim(path.map(() => ring).join(' '))}`];
+  const steps = path.map((_, i) =>
     i < at ? style.good(dot) : i === at ? style.bold(style.accent(dot)) : style.dim(ring),
   );
-  const next = PATH[at + 1];
-  return `${steps.join(' ')}  ${style.dim(`step ${at + 1} of ${PATH.length}${next === undefined ? '' : `, then ${next}`}`)}`;
+  const next = path[at + 1];
+  return [
+    `  ${steps.join(' ')}  ${style.dim(`step ${at + 1} of ${path.length}${next === undefined ? '' : `, then ${next}`}`)}`,
+  ];
 }
 
 function network(name: string, value: NetworkStatus, { width, style }: ScreenOptions): string {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { statusScreen } from '../../../src/cli/index.js';
 import { plainStyle, styleOf, visibleLength } from '../../../src/cli/text/style.js';
-import { PHASES } from '../../../src/model/index.js';
+import { PHASES, STRATEGY_PHASES } from '../../../src/model/index.js';
 import { sampleStatus } from '../../support/sample-status.js';
 
 const NOW = Date.parse('2026-01-01T00:00:41.000Z');
@@ -93,7 +93,7 @@ describe('the status screen', () => {
 
   test.each([60, 80, 120])('fits into %i columns in every phase, with long words too', width => {
     const { networks, replication, cutover } = sampleStatus();
-    for (const phase of PHASES) {
+    for (const phase of [...PHASES, ...STRATEGY_PHASES]) {
       for (const style of [plainStyle, rich]) {
         const status = sampleStatus({
           phase,
@@ -131,6 +131,11 @@ describe('the status screen', () => {
           expect(visibleLength(line), `${phase}: ${line}`).toBeLessThanOrEqual(Math.max(width, 80));
       }
     }
+  });
+
+  test('the path is that of the strategy', () => {
+    expect(draw(sampleStatus({ phase: 'frozen', strategy: 'offline' }))).toContain('step 5 of 11, then building');
+    expect(draw(sampleStatus({ phase: 'rolling', strategy: 'rolling' }))).not.toContain('step');
   });
 
   test('a small terminal keeps the top', () => {
