@@ -20,6 +20,7 @@ import {
   type Ledger,
 } from './storage/index.js';
 import type { Logger, Metrics } from './telemetry/index.js';
+import { createUpkeep, type Upkeep } from './gateway-upkeep.js';
 
 export interface GatewayPlatform {
   readonly clock: Clock;
@@ -67,6 +68,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
   let lock: FolderLock | null = null;
   let rooms: Rooms | null = null;
   let admin: Admin | null = null;
+  let upkeep: Upkeep | null = null;
   let addresses = { public: config.listen, relay: null as string | null, admin: config.admin.listen };
   let isStarted = false;
   let isClosing = false;
@@ -127,6 +129,12 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
       await control.start();
       snapshots.start();
       addresses = { ...addresses, public: (await proxy.start()).address };
+      const { ledger } = rooms;
+      upkeep = createUpkeep(() => config.writes.keepDays, {
+        ...platform,
+        prune: (at, max) => ledger.prune(at, max),
+      });
+      upkeep.start();
       isStarted = true;
       logger.info({ ...addresses, phase: control.status().phase }, 'gateway started');
     },
@@ -135,6 +143,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
       isClosing = true;
       ending ??= (async () => {
         // Not ready already, so that a load balancer stops sending before the door closes.
+        upkeep?.close();
         if (isStarted) await sleep(clock, config.drain.delayMs);
         if (rooms !== null) {
           await rooms.proxy.close();
@@ -154,6 +163,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
 
     destroy(reason) {
       isClosing = true;
+      upkeep?.close();
       rooms?.proxy.destroy(reason);
       rooms?.control.destroy(reason);
       rooms?.replication.destroy(reason);

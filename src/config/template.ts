@@ -49,7 +49,8 @@ dataDir: ./data
 # reads: { policy: auto, share: 0 }
 
 # Writes that wait while the switch is thrown. Clients give up after 10 s.
-# writes: { holdMs: 8000, holdMax: 1000, holdBytesMax: 67108864 }
+# Outcomes of writes are kept for keepDays.
+# writes: { holdMs: 8000, holdMax: 1000, holdBytesMax: 67108864, keepDays: 30 }
 
 # When a switch may begin, and how long an attempt may take.
 # cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000 }

@@ -43,8 +43,11 @@ export interface Ledger {
   /** Greatest height a write of ours is known to be in. */
   lastMined(network: NetworkName): Height | null;
   subscribe(listener: () => void): () => void;
-  /** Forgets final entries admitted before `at` (wall clock, ms); gives their number. */
-  prune(at: number): Promise<number>;
+  /**
+   * Forgets final entries admitted before `at` (wall clock, ms), at most `max` of them (default 100,000), in small steps
+   * between which everything else runs; gives their number.
+   */
+  prune(at: number, max?: number): Promise<number>;
 }
 
 const FORMAT_KEY = '!format';
@@ -52,6 +55,8 @@ const FORMAT = 1;
 const MAP_BYTES = 16 * 1024 * 1024;
 const RESERVE_BYTES = 32 * 1024 * 1024;
 const SPACE_CHECK_MS = 1000;
+const PRUNE_MAX = 100_000;
+const PRUNE_STEP = 500;
 const OPEN_MAX = 100_000;
 const OPEN_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -217,15 +222,30 @@ export function createLedger(options: LedgerOptions): Ledger {
     lastMined: network => mined[network],
     subscribe: changes.subscribe,
 
-    async prune(at) {
-      const store = need();
-      const gone: string[] = [];
-      for (const { key, value } of store.getRange({ start: '0' })) {
-        const entry = decodeEntry(key, value);
-        if (isFinal(entry.state) && entry.at < at) gone.push(key);
+    async prune(at, max = PRUNE_MAX) {
+      let forgotten = 0;
+      let start = '0';
+      while (db !== null && forgotten < max) {
+        const gone: string[] = [];
+        let read = 0;
+        let last = '';
+        for (const { key, value } of db.getRange({ start, limit: PRUNE_STEP })) {
+          read++;
+          last = key;
+          // What is open in memory may be a newer admission of the same bytes, on its way to the disk.
+          if (pending.old.has(key) || pending.new.has(key) || settling.has(key)) continue;
+          const entry = decodeEntry(key, value);
+          if (isFinal(entry.state) && entry.at < at && forgotten + gone.length < max) gone.push(key);
+        }
+        // In the turn of the look: no admission comes between.
+        await Promise.all(gone.map(key => db!.remove(key)));
+        forgotten += gone.length;
+        if (read < PRUNE_STEP) break;
+        // Hex digits only: nothing sorts between a hash and itself with a character behind it.
+        start = `${last}!`;
+        await new Promise(resolve => setImmediate(resolve));
       }
-      await Promise.all(gone.map(key => store.remove(key)));
-      return gone.length;
+      return forgotten;
     },
   };
 }

@@ -116,3 +116,18 @@ test('old final entries are forgotten, open ones never', async () => {
   expect(ledger.get(hashOf(2))?.state).toBe('sending');
   expect(ledger.get(hashOf(900))?.state).toBe('mined');
 });
+
+test('forgetting goes through any number of entries, bounded, and leaves a refused write alone that tries again', async () => {
+  const count = 1200;
+  await Promise.all(Array.from({ length: count }, (_, n) => ledger.admit(entry(n + 1, { at: 1000 }))));
+  await Promise.all(Array.from({ length: count }, (_, n) => ledger.settle(hashOf(n + 1), { state: 'rejected' })));
+  const again = ledger.admit(entry(7, { at: 5000 }));
+  expect(await ledger.prune(2000, 10)).toBe(10);
+  expect(await ledger.prune(2000)).toBe(count - 10 - 1);
+  await again;
+  expect(ledger.get(hashOf(7))?.state).toBe('sending');
+  await ledger.close();
+  ledger = await reopened();
+  expect(ledger.unresolved('old').map(({ hash }) => hash)).toEqual([hashOf(7)]);
+  expect(ledger.get(hashOf(8))).toBeUndefined();
+});

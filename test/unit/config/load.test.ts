@@ -52,7 +52,7 @@ describe('precedence', () => {
     const env = { HOME: folder, SWITCHYARD_WRITES__HOLD_MAX: '20', SWITCHYARD_WRITES__HOLD_BYTES_MAX: '200' };
     const flags = [{ name: '--set', path: 'writes.holdBytesMax', text: '300' }];
     const { config, originOf } = load({ env, flags });
-    expect(config.writes).toEqual({ holdMs: 1000, holdMax: 20, holdBytesMax: 300 });
+    expect(config.writes).toMatchObject({ holdMs: 1000, holdMax: 20, holdBytesMax: 300 });
     expect(originText(originOf(['writes', 'holdMs']))).toBe('switchyard.yaml:6:19');
     expect(originText(originOf(['writes', 'holdMax']))).toBe('environment SWITCHYARD_WRITES__HOLD_MAX');
     expect(originText(originOf(['writes', 'holdBytesMax']))).toBe('flag --set');
