@@ -17,8 +17,8 @@ const DURATION = 100;
 const PROPOSED = 60;
 /** The owner had used this nonce. */
 const OWNER_NONCE = 59;
-const RPC_TIMEOUT_MS = 600;
-const DUMP_MS = 1000;
+const RPC_TIMEOUT_MS = 1200;
+const DUMP_MS = 2000;
 
 export async function replayDumping(laboratory: Laboratory): Promise<Outcome[]> {
   const network = laboratory.devnet.createNetwork({

@@ -61,7 +61,8 @@ export async function startJourney(laboratory: Laboratory): Promise<Journey> {
     ...RECORDED_RHYTHM,
     name: 'old',
     chainId: 'kwil-old',
-    timing: { ...RECORDED_RHYTHM.timing, dumpDelay: 300 },
+    // Long enough for two polls between the beginning of the dump and its end.
+    timing: { ...RECORDED_RHYTHM.timing, dumpDelay: 800 },
   });
   await network.start();
   const old = createChain(network, oldSchedule());
