@@ -25,12 +25,14 @@ describe('documented examples', () => {
   });
 
   test('config/switchyard.yaml is what `config init` writes', () => {
-    expect(readFileSync(join(FOLDER, 'switchyard.yaml'), 'utf8')).toBe(exampleConfig);
+    const again = 'write it again: npx tsx src/main.ts config init --force config/switchyard.yaml';
+    expect(readFileSync(join(FOLDER, 'switchyard.yaml'), 'utf8'), again).toBe(exampleConfig);
   });
 
   test('config/switchyard.schema.json is what `config schema` prints', () => {
     const text = readFileSync(join(FOLDER, 'switchyard.schema.json'), 'utf8');
-    expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
+    const again = 'write it again: npx tsx src/main.ts config init --force config/switchyard.yaml';
+    expect(JSON.parse(text), again).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
   });
 
   test('the commented defaults are the defaults', () => {
