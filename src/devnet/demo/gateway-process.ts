@@ -29,6 +29,8 @@ export interface GatewaySettings {
   readonly new: { readonly chainId: string; readonly urls: readonly string[] };
   readonly validators: readonly string[];
   readonly listenerPaceMs: number;
+  /** Largest lag in old blocks with which a switch may begin. */
+  readonly lagBlocksMax: number;
   readonly onExit: (code: number | null) => void;
 }
 
@@ -60,6 +62,7 @@ export async function createGatewayProcess(settings: GatewaySettings): Promise<G
       'admin:',
       `  listen: 127.0.0.1:${adminPort}`,
       `  tokenFile: ${tokenFile}`,
+      `cutover: { lagBlocksMax: ${settings.lagBlocksMax} }`,
       `dataDir: ${join(settings.folder, 'data')}`,
       '',
     ].join('\n'),
