@@ -2,6 +2,7 @@ import type { AdminPorts } from './admin/index.js';
 import type { TxView } from './admin/contract.js';
 import type { Config, ConfigChange } from './config/index.js';
 import type { Gateway, GatewayPlatform, Rooms } from './gateway.js';
+import { offlinePorts, upgradePorts } from './gateway-strategy-views.js';
 import type { NodeRef } from './model/index.js';
 import type { TxSighting } from './proxy/index.js';
 
@@ -60,6 +61,9 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
 
     drainNode: node => (exists(node) ? nodes.drain(node) : undefined),
     resumeNode: node => (exists(node) ? nodes.resume(node) : undefined),
+
+    ...(rooms.rolling === null ? {} : { upgrade: upgradePorts(rooms.rolling) }),
+    ...(rooms.offline === null ? {} : { offline: offlinePorts(rooms.offline) }),
 
     tx: async hash => txView(hash, await proxy.txStatus(hash)),
     explain: request => Promise.resolve(proxy.explain(request)),

@@ -7,6 +7,7 @@ import type { MigrationPublic } from './proxy/index.js';
 import type { Replication } from './replication/index.js';
 import { project, type NetworkView, type RoutingSnapshot } from './routing/index.js';
 import type { Metrics } from './telemetry/index.js';
+import { watermarkAfter } from './gateway-strategies.js';
 import type { Rooms } from './gateway.js';
 
 /** Keeps the one routing snapshot true: rebuilt when a fact changes, swapped as one reference, then announced. */
@@ -27,6 +28,8 @@ export interface SnapshotInputs {
   readonly replication: Replication;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** When refused writes are expected to be taken again, wall clock ms; null while they are taken. */
+  readonly eta?: () => number | null;
 }
 
 export function createSnapshotSource(inputs: SnapshotInputs): SnapshotSource {
@@ -42,9 +45,15 @@ export function createSnapshotSource(inputs: SnapshotInputs): SnapshotSource {
       control.intent(),
       config().reads,
       { old: nodes.view('old') ?? emptyView('old', config()), new: nodes.view('new') },
-      replication.watermark(),
-      { blocks: replicated.blocksToEnd, ms: replicated.msToEnd },
+      watermarkAfter(control, nodes, replication.watermark()),
+      { blocks: replicated.blocksToEnd, ms: closedMs() ?? replicated.msToEnd },
     );
+  }
+
+  /** Offline: how long writes are expected to stay closed. */
+  function closedMs(): number | null {
+    const eta = inputs.eta?.() ?? null;
+    return eta === null ? null : Math.max(0, eta - inputs.clock.now());
   }
 
   function swap(): void {

@@ -3,8 +3,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAdmin, type Admin } from './admin/index.js';
 import { configChanges, type Config, type ConfigChange } from './config/index.js';
-import { createControl, type Control } from './control/index.js';
+import type { Control } from './control/index.js';
 import { adminPorts } from './gateway-admin.js';
+import { createDecider, type Decider } from './gateway-strategies.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
 import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
@@ -45,7 +46,7 @@ export interface Gateway {
 }
 
 /** Every room of one gateway, made and joined here and nowhere else. */
-export interface Rooms {
+export interface Rooms extends Pick<Decider, 'rolling' | 'offline'> {
   readonly nodes: Nodes;
   readonly archive: ChangesetArchive;
   readonly ledger: Ledger;
@@ -125,7 +126,9 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
       );
       addresses = { ...addresses, admin: (await admin.start()).address };
       await nodes.start();
-      addresses = { ...addresses, relay: (await replication.start()).relayAddress };
+      // The other two strategies move without changesets: nobody may take us for a node of the old network.
+      if (config.migration.strategy === 'zero-downtime')
+        addresses = { ...addresses, relay: (await replication.start()).relayAddress };
       await control.start();
       snapshots.start();
       addresses = { ...addresses, public: (await proxy.start()).address };
@@ -202,29 +205,30 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
     if (late.proxy === null) throw new GatewayError('not_started', 'invariant', 'the proxy is used before it is made');
     return late.proxy;
   };
-  const control = createControl(
-    {
-      strategy: config.migration.strategy,
-      cutover: config.cutover,
-      writes: config.writes,
-      dataDir: config.dataDir,
-      strangers: () => replication.strangers().total,
+  const decider = createDecider(current, {
+    ...shared,
+    journal,
+    nodes,
+    replication: { ...replication, announced: () => announcedBy(replication) },
+    ledger,
+    proxy: {
+      quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
+      held: () => proxyOf().held(),
+      inFlightWrites: () => proxyOf().inFlightWrites(),
     },
-    {
-      ...shared,
-      journal,
-      nodes,
-      replication: { ...replication, announced: () => announcedBy(replication) },
-      ledger,
-      proxy: {
-        quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
-        held: () => proxyOf().held(),
-        inFlightWrites: () => proxyOf().inFlightWrites(),
-      },
-      fatal: platform.fatal,
-    },
-  );
-  const snapshots = createSnapshotSource({ config: current, control, nodes, replication, metrics, clock });
+    strangers: () => replication.strangers().total,
+    fatal: platform.fatal,
+  });
+  const { control } = decider;
+  const snapshots = createSnapshotSource({
+    config: current,
+    control,
+    nodes,
+    replication,
+    metrics,
+    clock,
+    eta: () => decider.offline?.eta() ?? null,
+  });
   late.proxy = createProxy(
     { listen: config.listen, writes: config.writes, limits: { drainMs: config.drain.timeoutMs } },
     {
@@ -237,7 +241,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       secret: await sessionSecret(config.dataDir),
     },
   );
-  return { nodes, archive, ledger, journal, replication, verifier, control, proxy: late.proxy, snapshots };
+  return { ...decider, nodes, archive, ledger, journal, replication, verifier, proxy: late.proxy, snapshots };
 }
 
 /** Start and End as the new network was told them: own End and a shifted timeline differ from the old network's. */

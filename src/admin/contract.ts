@@ -303,6 +303,122 @@ export const problem = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem with a stable code.' });
 
+const strategyFinding = z
+  .looseObject({
+    id: z.string(),
+    verdict,
+    value: z.string().describe('What was found.'),
+    wanted: z.string(),
+    remedy: z.string().describe('What to do; empty when it passed.'),
+  })
+  .meta({ id: 'StrategyFinding' });
+
+const handWork = z
+  .looseObject({
+    todo: z.string().describe('What only a person can do.'),
+    sign: z.string().describe('How we know that it was done.'),
+  })
+  .nullable();
+
+const leader = z.looseObject({ node: z.string(), source: z.enum(['configured', 'learnt']) }).nullable();
+
+export const upgradePlan = z
+  .looseObject({
+    validators: count.nullable(),
+    mayBeDown: count.nullable().describe('Validators that may be down at once without stopping the blocks.'),
+    leader,
+    order: z.array(
+      z.looseObject({
+        node: z.string(),
+        role: z.enum(['leader', 'follower', 'unknown']),
+        build: z.string().nullable(),
+        upToDate: z.boolean(),
+        cost: z.string(),
+      }),
+    ),
+    steps: z.array(z.string()),
+    checks: z.array(strategyFinding),
+    ready: z.boolean(),
+  })
+  .meta({ id: 'UpgradePlan' });
+
+export const upgradeStatus = z
+  .looseObject({
+    step: z.string(),
+    node: z.string().nullable().describe('The node whose turn it is.'),
+    order: z.array(z.string()),
+    done: z.array(
+      z.looseObject({
+        node: z.string(),
+        build: z.string().nullable(),
+        height,
+        tables: count,
+        rows: count,
+        tookMs: z.number(),
+      }),
+    ),
+    leader,
+    writes: z.enum(['none', 'held', 'refused']).describe('Whether writes are held or refused.'),
+    waitingFor: z.string().nullable(),
+    handWork,
+    stop: z
+      .looseObject({ node: z.string().nullable(), evidence: z.string(), during: z.string(), at: isoTime })
+      .nullable(),
+    last: z.looseObject({ result: z.string(), reason: z.string() }).nullable(),
+  })
+  .meta({ id: 'UpgradeStatus' });
+
+const strategyBody = z.strictObject({ reason: z.string().max(500).default('') });
+
+export const offlineStatus = z
+  .looseObject({
+    step: z.string(),
+    move: z.string().nullable(),
+    writes: z.enum(['none', 'held', 'refused']).describe('Whether writes are held or refused.'),
+    eta: isoTime.nullable().describe('What refused clients are told.'),
+    waitingFor: z.string().nullable(),
+    handWork,
+    freeze: z
+      .looseObject({
+        height,
+        blockHash: z.string(),
+        appHash: z.string(),
+        accounts: count.nullable(),
+        tables: count,
+        rows: count,
+      })
+      .nullable(),
+    export: z.looseObject({ stateHash: z.string(), chainId: z.string(), initialHeight: height }).nullable(),
+    check: z
+      .looseObject({
+        state: z.enum(['running', 'passed', 'failed']),
+        step: z.string(),
+        findings: z.array(strategyFinding),
+        tables: count,
+        rows: count,
+        differences: count,
+      })
+      .nullable(),
+    alarm: z
+      .looseObject({
+        head: height,
+        frozenAt: height,
+        text: z.string(),
+        strangers: z.array(z.looseObject({ height, hash: z.string(), sender: z.string(), type: z.string() })),
+      })
+      .nullable(),
+    last: z.looseObject({ result: z.string(), reason: z.string() }).nullable(),
+  })
+  .meta({ id: 'OfflineStatus' });
+
+const exportBody = z.strictObject({
+  snapshotHash: z.string().regex(/^[0-9a-f]{64}$/),
+  snapshotBytes: count,
+  snapshotHeight: height.nullable(),
+  complete: z.boolean(),
+  genesis: z.record(z.string(), z.unknown()),
+});
+
 const nodeParams = z.object({ network: networkName, name: z.string().min(1).max(63) });
 const heightParams = z.object({ height: z.coerce.number().int().min(0) });
 const planQuery = z.object({
@@ -421,6 +537,73 @@ export const routes = {
     params: z.object({ hash: z.string().regex(/^(0x)?[0-9a-fA-F]{64}$/, 'must be 64 hex digits') }),
     response: txView,
   }),
+  upgradePlan: route({
+    method: 'get',
+    path: '/v1/upgrade/plan',
+    summary: 'Rolling: order, costs, and what must hold before it',
+    response: upgradePlan,
+  }),
+  upgradeStatus: route({
+    method: 'get',
+    path: '/v1/upgrade/status',
+    summary: 'Rolling: whose turn it is and what it waits for',
+    response: upgradeStatus,
+  }),
+  upgradeWatch: route({
+    method: 'post',
+    path: '/v1/upgrade/watch',
+    summary: 'Rolling: begin, or go on after a stop',
+    body: strategyBody,
+    response: upgradeStatus,
+  }),
+  upgradeEnd: route({
+    method: 'post',
+    path: '/v1/upgrade/end',
+    summary: 'Rolling: give it up; every node is put back',
+    body: strategyBody,
+    response: upgradeStatus,
+  }),
+  offlineStatus: route({
+    method: 'get',
+    path: '/v1/offline/status',
+    summary: 'Offline: phase, freeze point, check, alarm',
+    response: offlineStatus,
+  }),
+  offlineStart: route({
+    method: 'post',
+    path: '/v1/offline/start',
+    summary: 'Offline: hold, then refuse writes; while under way: tell another time',
+    body: strategyBody.extend({ etaSeconds: z.number().min(1).max(604_800).default(1800) }),
+    response: offlineStatus,
+  }),
+  offlineExport: route({
+    method: 'post',
+    path: '/v1/offline/export',
+    summary: 'Offline: judge the snapshot and genesis files',
+    body: exportBody,
+    response: z.looseObject({ findings: z.array(strategyFinding), status: offlineStatus }),
+  }),
+  offlineCheck: route({
+    method: 'post',
+    path: '/v1/offline/check',
+    summary: 'Offline: begin the check of the new network; the status has its result',
+    body: strategyBody,
+    response: offlineStatus,
+  }),
+  offlineOpen: route({
+    method: 'post',
+    path: '/v1/offline/open',
+    summary: 'Offline: open the new network; there is no way back after it',
+    body: strategyBody,
+    response: offlineStatus,
+  }),
+  offlineAbort: route({
+    method: 'post',
+    path: '/v1/offline/abort',
+    summary: 'Offline: writes go on on the old network',
+    body: strategyBody,
+    response: offlineStatus,
+  }),
   reload: route({
     method: 'post',
     path: '/v1/config/reload',
@@ -473,6 +656,11 @@ export type VerifyLine = Known<z.output<typeof verifyLine>>;
 export type VerifyBody = Known<z.output<typeof verifyBody>>;
 export type TxView = Known<z.output<typeof txView>>;
 export type Explanation = Known<z.output<typeof explanation>>;
+export type StrategyFinding = Known<z.output<typeof strategyFinding>>;
+export type UpgradePlan = Known<z.output<typeof upgradePlan>>;
+export type UpgradeStatus = Known<z.output<typeof upgradeStatus>>;
+export type OfflineStatus = Known<z.output<typeof offlineStatus>>;
+export type ExportBody = Known<z.output<typeof exportBody>>;
 export type ReloadResult = Known<z.output<typeof reloadResult>>;
 export type Problem = Known<z.output<typeof problem>>;
 

@@ -4,18 +4,16 @@ import {
   type AttemptStory,
   type CommandBody,
   type CutoverCommandName,
-  type Problem,
   type RouteInput,
   type RouteName,
   type RouteOutput,
 } from './contract.js';
 import { ProblemError, refusedCommand } from './errors.js';
 import type { Actor, AdminPorts, AttemptRecord } from './ports.js';
+import { offlineHandlers, upgradeHandlers } from './strategies.js';
+import { Refusal } from './refusal.js';
 
-/** A problem is an ordinary answer of a handler where the request was right and the moment wrong. */
-export class Refusal {
-  constructor(readonly problem: Problem) {}
-}
+export { Refusal } from './refusal.js';
 
 type Handler<N extends RouteName> = (
   input: RouteInput<N>,
@@ -70,6 +68,8 @@ export function createHandlers(ports: AdminPorts): Handlers {
     },
     ...(drainNode && { drainNode: ({ params }: RouteInput<'drainNode'>) => changeNode(params, drainNode) }),
     ...(resumeNode && { resumeNode: ({ params }: RouteInput<'resumeNode'>) => changeNode(params, resumeNode) }),
+    ...(ports.upgrade && upgradeHandlers(ports.upgrade)),
+    ...(ports.offline && offlineHandlers(ports.offline)),
     ...(tx && { tx: ({ params: { hash } }: RouteInput<'tx'>) => tx(hash.replace(/^0x/, '').toLowerCase()) }),
     ...(reload && { reload: (_: RouteInput<'reload'>, actor: Actor) => reload(actor) }),
   };

@@ -17,7 +17,10 @@ export type {
   AuditRecord,
   CommandOutcome,
   CommandRequest,
+  OfflinePorts,
   Readiness,
+  StrategyOutcome,
+  UpgradePorts,
   VerifyProgress,
 } from './ports.js';
 export { ensureToken } from './token.js';

@@ -8,12 +8,17 @@ import type {
   CommandResult,
   CutoverCommandName,
   Explanation,
+  ExportBody,
+  OfflineStatus,
   PlanEntry,
   PreflightReport,
   ReloadResult,
   RelayUrl,
   RepairView,
+  StrategyFinding,
   TxView,
+  UpgradePlan,
+  UpgradeStatus,
   VerificationReport,
   VerifyBody,
 } from './contract.js';
@@ -97,9 +102,36 @@ export interface AdminPorts {
   readonly drainNode?: (node: NodeRef) => boolean | undefined;
   readonly resumeNode?: (node: NodeRef) => boolean | undefined;
 
+  /** Absent unless that is the gateway's strategy. */
+  readonly upgrade?: UpgradePorts;
+  readonly offline?: OfflinePorts;
+
   /** `hash`: 64 lower-case hex digits. */
   readonly tx?: (hash: string) => Promise<TxView>;
   /** `request`: bytes as a client would send them. */
   readonly explain?: (request: Uint8Array) => Promise<Explanation>;
   readonly reload?: (actor: Actor) => Promise<ReloadResult>;
+}
+
+/** A command of a strategy: done, or refused with a stable word. */
+export type StrategyOutcome =
+  { readonly accepted: true } | { readonly accepted: false; readonly code: string; readonly message: string };
+
+export interface UpgradePorts {
+  readonly plan: (signal: AbortSignal) => Promise<UpgradePlan>;
+  readonly status: () => UpgradeStatus;
+  readonly watch: (actor: string, reason: string) => Promise<StrategyOutcome>;
+  readonly end: (actor: string, reason: string) => Promise<StrategyOutcome>;
+}
+
+export interface OfflinePorts {
+  readonly status: () => OfflineStatus;
+  readonly start: (actor: string, reason: string, etaMs: number) => Promise<StrategyOutcome>;
+  readonly files: (
+    files: ExportBody,
+    actor: string,
+  ) => Promise<{ readonly findings: readonly StrategyFinding[] } | Extract<StrategyOutcome, { accepted: false }>>;
+  readonly check: (actor: string) => StrategyOutcome;
+  readonly open: (actor: string, reason: string) => Promise<StrategyOutcome>;
+  readonly abort: (actor: string, reason: string) => Promise<StrategyOutcome>;
 }

@@ -12,3 +12,8 @@ export type * from './ports.js';
 export { PREFLIGHT_IDS } from './preflight.js';
 export type { PreflightCheck, PreflightReport } from './preflight.js';
 export type { AuditEntry, ControlStatus } from './status.js';
+export { createOfflineControl } from './offline-control.js';
+export type { CheckRun, OfflineControl, OfflineOptions, OfflineStatus } from './offline-control.js';
+export { createRollingControl } from './rolling-control.js';
+export type { RollingControl, RollingOptions, StrategyAnswer, UpgradeStatus } from './rolling-control.js';
+export type * from './strategy-ports.js';

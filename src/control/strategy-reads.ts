@@ -1,6 +1,6 @@
 import { messageOf, type Height, type NetworkName, type NodeRef } from '../model/index.js';
-import type { NetworkParameters, ValidatorKey } from '../strategies/index.js';
-import { keyOf } from '../strategies/index.js';
+import { blockTxs, bytesOfBase64, decodeBlock, hexOf } from '../protocol/index.js';
+import { keyOf, type NetworkParameters, type ValidatorKey } from '../strategies/index.js';
 import type { StrategyNodesPort } from './strategy-ports.js';
 
 /** What a node says of itself; every look is one call. Throws what the call threw, or that the answer tells nothing. */
@@ -8,6 +8,8 @@ export interface NodeReads {
   health(node: NodeRef): Promise<NodeHealth>;
   /** Null when the node has no such block. */
   block(node: NodeRef, height: Height): Promise<BlockFacts | null>;
+  /** Throws when the node has no such block. */
+  transactions(node: NodeRef, height: Height): Promise<readonly BlockTransaction[]>;
   build(node: NodeRef): Promise<string>;
   leaderKey(node: NodeRef): Promise<string>;
   parameters(node: NodeRef): Promise<NetworkParameters>;
@@ -16,7 +18,10 @@ export interface NodeReads {
   mempoolEmpty(node: NodeRef): Promise<boolean>;
   knows(node: NodeRef, hash: string): Promise<boolean>;
   stateHash(node: NodeRef): Promise<{ readonly stateHash: string | null; readonly initialHeight: Height }>;
-  account(node: NodeRef, id: { readonly identifier: string; readonly keyType: string }): Promise<{ nonce: number; balance: string }>;
+  account(
+    node: NodeRef,
+    id: { readonly identifier: string; readonly keyType: string },
+  ): Promise<{ nonce: number; balance: string }>;
   accounts(node: NodeRef): Promise<number>;
 }
 
@@ -35,7 +40,14 @@ export interface BlockFacts {
   readonly prevHash: string;
   readonly prevAppHash: string;
   readonly handsOver: boolean;
-  readonly transactions: readonly { readonly sender: string; readonly keyType: string; readonly type: string }[];
+}
+
+export interface BlockTransaction {
+  readonly hash: string;
+  /** Hex. */
+  readonly sender: string;
+  readonly keyType: string;
+  readonly type: string;
 }
 
 const CALL_MS = 3000;
@@ -76,7 +88,6 @@ export function createNodeReads(nodes: StrategyNodesPort, signal?: AbortSignal):
       if (answer === null) return null;
       const block = record(answer['block']);
       const header = record(block['header']);
-      const transactions = Array.isArray(block['txns']) ? (block['txns'] as unknown[]) : [];
       return {
         height: whole(header['height']),
         hash: text(answer['hash']),
@@ -84,12 +95,16 @@ export function createNodeReads(nodes: StrategyNodesPort, signal?: AbortSignal):
         prevHash: text(header['prev_hash']),
         prevAppHash: text(header['prev_app_hash']),
         handsOver: header['new_leader'] !== undefined && header['new_leader'] !== null,
-        transactions: transactions.map(tx => ({
-          sender: text(record(tx)['sender']),
-          keyType: keyTypeOf(text(record(record(tx)['signature'])['type'])),
-          type: text(record(record(tx)['body'])['type']),
-        })),
       };
+    },
+    async transactions(node, height) {
+      const { raw_block: raw } = await ask(node, 'chain.block', { height, raw: true });
+      return blockTxs(decodeBlock(bytesOfBase64(text(raw)))).map(({ hash, tx }) => ({
+        hash,
+        sender: tx === null ? '' : hexOf(tx.sender),
+        keyType: keyTypeOf(tx?.signature?.type ?? ''),
+        type: tx?.body?.type ?? 'unreadable',
+      }));
     },
     build: async node => text((await ask(node, 'user.version'))['kwil_ver']),
     leaderKey: async node => keyOf((await ask(node, 'chain.consensus_params'))['leader']),
@@ -158,7 +173,9 @@ export const attempt = async <T>(work: Promise<T>): Promise<T | null> => {
 };
 
 /** The value, or why there is none. */
-export const settle = async <T>(work: Promise<T>): Promise<{ readonly value: T } | { readonly error: string; readonly refused: boolean }> => {
+export const settle = async <T>(
+  work: Promise<T>,
+): Promise<{ readonly value: T } | { readonly error: string; readonly refused: boolean }> => {
   try {
     return { value: await work };
   } catch (error) {
