@@ -24,6 +24,8 @@ export type Fault =
   | { readonly kind: 'missing-snapshot' }
   /** Says another chain id. */
   | { readonly kind: 'chain-id'; readonly chainId: string }
+  /** Says another build (`kwil_ver`): what an upgraded node does. */
+  | { readonly kind: 'version'; readonly version: string }
   /** Goes on, with other blocks, app hashes and changesets from a height on. */
   | { readonly kind: 'fork'; readonly fromHeight?: number }
   /** Its own state differs: its process ends at the next block; as leader, the network's blocks end. */
@@ -54,6 +56,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'lag',
   'missing-snapshot',
   'chain-id',
+  'version',
   'fork',
   'diverge',
   'code-10',

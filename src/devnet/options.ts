@@ -81,6 +81,8 @@ export interface NetworkOptions {
   readonly defects?: 'real' | 'none' | Partial<Defects>;
   /** Node keys come from it. Default 1. */
   readonly seed?: number | string;
+  /** The nodes have the keys of this network's nodes (offline migration: the same operators). Default: keys of their own. */
+  readonly keysOf?: string;
   /** One per node; 0 or absent takes a free one. */
   readonly ports?: readonly number[];
   readonly params?: Partial<Pick<NetworkParams, 'maxBlockSize' | 'joinExpiryNs' | 'maxVotesPerTx'>>;
@@ -135,6 +137,7 @@ export interface ResolvedOptions {
   readonly metadataPollMs: number;
   readonly defects: Defects;
   readonly seed: string;
+  readonly keysOf: string;
   readonly ports: readonly number[];
   readonly params: NonNullable<NetworkOptions['params']>;
   readonly timing: Timing;
@@ -174,6 +177,7 @@ export function resolveOptions(options: NetworkOptions): ResolvedOptions {
     metadataPollMs: options.metadataPollMs ?? 30_000,
     defects: chosen === 'real' ? REAL_DEFECTS : chosen === 'none' ? NO_DEFECTS : { ...REAL_DEFECTS, ...chosen },
     seed: String(options.seed ?? 1),
+    keysOf: options.keysOf ?? options.name,
     ports: options.ports ?? [],
     params: options.params ?? {},
     timing: {

@@ -65,7 +65,7 @@ export function createNetworkCore(options: ResolvedOptions, ports: NetworkPorts)
   const log = (node: string, line: string): void => ports.log(options.name, node, line);
 
   const nodes: DevNode[] = Array.from({ length: options.nodes }, (_, index) =>
-    createNode(index, deriveNodeKey(options.seed, options.name, index), {
+    createNode(index, deriveNodeKey(options.seed, options.keysOf, index), {
       options,
       clock,
       store: () => state.store!,

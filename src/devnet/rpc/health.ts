@@ -58,7 +58,7 @@ export function restHealth(
   }
 }
 
-export function versionJson(service: 'user' | 'chain' | 'function'): string {
+export function versionJson(service: 'user' | 'chain' | 'function', build: string = KWIL_VERSION): string {
   const minor = service === 'function' ? 1 : 2;
-  return `{"service":"${service}","api_ver":"0.${minor}.0","major":0,"minor":${minor},"patch":0,"kwil_ver":"${KWIL_VERSION}"}`;
+  return `{"service":"${service}","api_ver":"0.${minor}.0","major":0,"minor":${minor},"patch":0,"kwil_ver":${goJson(build)}}`;
 }

@@ -34,7 +34,7 @@ export function userMethods(context: MethodContext): Record<string, RpcMethod> {
   const method = (request: string, run: RpcMethod['run']): RpcMethod => ({ goType: `userjson.${request}`, run });
 
   return {
-    'user.version': method('VersionRequest', () => versionJson('user')),
+    'user.version': method('VersionRequest', () => versionJson('user', node.faults.find('version')?.version)),
     'user.ping': method('PingRequest', params => {
       textField(fieldsOf(params, 'userjson.PingRequest'), 'message');
       return '{"message":"pong"}';
