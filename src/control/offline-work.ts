@@ -3,7 +3,15 @@ import { sleep } from '../platform/index.js';
 import type { OfflineEvent, OfflineState } from '../strategies/index.js';
 import { readFreeze, readStrangers } from './offline-facts.js';
 import type { StrategyPorts } from './strategy-ports.js';
-import { attempt, blockTimeOf, createNodeReads, refsOf, type NodeHealth, type NodeReads } from './strategy-reads.js';
+import {
+  attempt,
+  blockTimeOf,
+  createNodeReads,
+  refsOf,
+  sentWrites,
+  type NodeHealth,
+  type NodeReads,
+} from './strategy-reads.js';
 
 export interface OfflineWorkOptions {
   /** Node with the leader's key; null: any node that is down will do, as long as the head stands. */
@@ -45,7 +53,7 @@ export function offlineWork(context: WorkContext): (signal: AbortSignal) => Prom
     let emptyFrom: Height | null = null;
     while (!signal.aborted) {
       const head = nodes.view('old')?.head ?? 0;
-      const open = ledger.unresolved('old');
+      const open = sentWrites(ledger);
       const full = await fullMempools(reads);
       if (open.length > 0 || full.length > 0) emptyFrom = null;
       else if (emptyFrom === null) emptyFrom = head;

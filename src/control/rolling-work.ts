@@ -8,6 +8,7 @@ import {
   blockTimeOf,
   createNodeReads,
   refsOf,
+  sentWrites,
   settle,
   type NodeHealth,
   type NodeReads,
@@ -124,15 +125,12 @@ export function rollingWork(context: WorkContext): (signal: AbortSignal) => Prom
     let emptyAt: number | null = null;
     while (!signal.aborted) {
       const head = nodes.view('old')?.head ?? 0;
-      const isEmpty = ledger.unresolved('old').length === 0 && (await mempoolsEmpty(reads));
+      const isEmpty = sentWrites(ledger).length === 0 && (await mempoolsEmpty(reads));
       if (!isEmpty) emptyAt = null;
       else if (emptyAt === null) emptyAt = head;
       else if (head > emptyAt) return push({ kind: 'quiet', node, height: head, at: now() });
       if (clock.monotonic() > until)
-        return doubt(
-          `${ledger.unresolved('old').length} writes did not get into a block in ${QUIET_MS / 1000} s`,
-          null,
-        );
+        return doubt(`${sentWrites(ledger).length} writes did not get into a block in ${QUIET_MS / 1000} s`, null);
       await sleep(clock, LOOK_MS, signal);
     }
   }

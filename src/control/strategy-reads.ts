@@ -1,7 +1,7 @@
 import { messageOf, type Height, type NetworkName, type NodeRef } from '../model/index.js';
 import { blockTxs, bytesOfBase64, decodeBlock, hexOf } from '../protocol/index.js';
 import { keyOf, type NetworkParameters, type ValidatorKey } from '../strategies/index.js';
-import type { StrategyNodesPort } from './strategy-ports.js';
+import type { OpenWrite, StrategyLedgerPort, StrategyNodesPort } from './strategy-ports.js';
 
 /** What a node says of itself; every look is one call. Throws what the call threw, or that the answer tells nothing. */
 export interface NodeReads {
@@ -192,3 +192,10 @@ export function blockTimeOf(nodes: StrategyNodesPort, network: NetworkName): num
   const slowest = Math.max(0, ...times);
   return slowest === 0 ? 1000 : slowest;
 }
+
+/**
+ * Writes of ours that may still get into a block of the old network. Asked after `quiesced`: what is only recorded as about
+ * to be sent is held or turned away, and cannot leave any more.
+ */
+export const sentWrites = (ledger: StrategyLedgerPort): readonly OpenWrite[] =>
+  ledger.unresolved('old').filter(({ state }) => state !== 'sending');

@@ -88,7 +88,11 @@ export function addRun(program: Command, context: CliContext): void {
     .description(
       'Starts an embedded old and new network, the gateway, and kwil-js clients that read and write through its one URL; runs a whole migration; then checks every acknowledged write and every table. Exit code 0 only if all of it holds.',
     )
-    .addOption(new Option('--strategy <name>', 'kind of move').choices(['zero-downtime']).default('zero-downtime'))
+    .addOption(
+      new Option('--strategy <name>', 'kind of move')
+        .choices(['zero-downtime', 'rolling', 'offline'])
+        .default('zero-downtime'),
+    )
     .option('--seed <n>', 'seed of everything random', whole(0, 2 ** 32 - 1))
     .option('--writers <n>', 'clients that write', whole(1, 256))
     .option('--readers <n>', 'clients that read', whole(0, 256))

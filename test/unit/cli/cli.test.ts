@@ -76,7 +76,7 @@ describe('usage', () => {
     ['tx', "missing required argument 'hash'"],
     ['tx xyz', '64 hex digits'],
     ['demo --writers many', 'whole number'],
-    ['demo --strategy rolling', 'zero-downtime'],
+    ['demo --strategy sideways', 'zero-downtime, rolling, offline'],
     ['config check --set nonsense', 'path=value'],
     ['replication show tall', 'not a height'],
     ['status --admin not-a-url --token-file x', 'is not a URL'],
