@@ -5,6 +5,7 @@ import { createAdmin, type Admin } from './admin/index.js';
 import { configChanges, type Config, type ConfigChange } from './config/index.js';
 import type { Control } from './control/index.js';
 import { adminPorts } from './gateway-admin.js';
+import { proxyOptions } from './gateway-proxy.js';
 import { createDecider, type Decider } from './gateway-strategies.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
 import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
@@ -93,6 +94,9 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
     logger.level = config.log.level;
     if (addsNetwork) rooms?.nodes.setNetwork('new', after.networks.new!);
     rooms?.snapshots.refresh();
+    rooms?.proxy.reloadTls().catch((error: unknown) => {
+      logger.error({ reason: messageOf(error) }, 'the certificate was not exchanged; the one before stays');
+    });
     for (const { path, from, to, needsRestart } of changes) {
       logger[needsRestart ? 'warn' : 'info'](
         { setting: path, from, to },
@@ -230,7 +234,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
     eta: () => decider.offline?.eta() ?? null,
   });
   late.proxy = createProxy(
-    { listen: config.listen, writes: config.writes, limits: { drainMs: config.drain.timeoutMs } },
+    proxyOptions(config),
     {
       ...shared,
       snapshot: () => snapshots.current(),

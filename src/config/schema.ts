@@ -1,11 +1,6 @@
 import { z } from 'zod';
-
-/*
- * The descriptions are the documentation: `config schema`, `config check` and editors show them. `x-reload` says that a
- * change takes effect without a restart (SIGHUP or POST /v1/config/reload).
- */
-const live = <S extends z.ZodType>(schema: S, description: string): S => schema.meta({ description, 'x-reload': true });
-const fixed = <S extends z.ZodType>(schema: S, description: string): S => schema.meta({ description });
+import { fixed, live } from './describe.js';
+import { frontDoor } from './front-door.js';
 
 /** `host:port`; port 0 takes a free one, which is logged and shown by `status`. */
 const address = z
@@ -161,6 +156,7 @@ export const configSchema = z.strictObject({
       .prefault({}),
     'Limits of writes that wait for the switch, and how long outcomes are kept.',
   ),
+  ...frontDoor,
   probes: fixed(
     z
       .strictObject({

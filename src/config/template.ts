@@ -52,6 +52,19 @@ dataDir: ./data
 # Outcomes of writes are kept for keepDays.
 # writes: { holdMs: 8000, holdMax: 1000, holdBytesMax: 67108864, keepDays: 30 }
 
+# How much clients may ask for; a client is an address. 0 is no limit.
+# limits: { batchMax: 50, inFlightMax: 4096, requestsPerSecond: 10000, requestsBurst: 20000, challengesPerSecond: 5, challengesBurst: 20 }
+
+# Malformed requests that nodes would suffer from are refused; single rules can be turned down (off, warn, refuse).
+# shield: { null-typed-parameter: warn }
+
+# Who may come in at \`listen\`: without lists everybody. Behind a proxy, name it, or all its users are one client.
+# http:
+#   hosts: [kwil.example]
+#   origins: [https://app.example]
+#   trustedProxies: [10.0.0.0/8]
+#   tls: { cert: /etc/switchyard/cert.pem, key: /etc/switchyard/key.pem }
+
 # When a switch may begin, and how long an attempt may take.
 # cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000 }
 

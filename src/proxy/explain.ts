@@ -60,6 +60,10 @@ export function explainRequest(request: Uint8Array, ports: ExplainPorts): Reques
     if (hits.some(hit => hit.action === 'refuse')) return refused(method, 'shielded', facts);
     callFacts = ports.writeFacts(broadcast, snapshot);
     if (callFacts.write?.stalled === true) facts.push('the head of the network stands');
+  } else {
+    const hits = ports.shield.checkCall(method, params);
+    for (const hit of hits) facts.push(`shield ${hit.name} (${hit.action}): ${hit.text}`);
+    if (hits.some(hit => hit.action === 'refuse')) return refused(method, 'shielded', facts);
   }
   if (callFacts.challenge !== null) facts.push('carries a challenge');
   if (callFacts.actionLookup) facts.push('looks an action up before a write');

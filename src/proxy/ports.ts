@@ -1,6 +1,6 @@
 import type { AnyPhase, Epoch, Height, NetworkName, NodeRef, Strategy, TxHash } from '../model/index.js';
 import type { Clock } from '../platform/index.js';
-import type { NetworkView, NodeView, RoutingSnapshot } from '../routing/index.js';
+import type { NetworkView, NodeView, RequestClass, RoutingSnapshot } from '../routing/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 
 /** What the request path needs from the rest of the gateway; handed in by the root. */
@@ -99,6 +99,14 @@ export interface ProxyOptions {
   readonly limits?: Partial<ProxyLimits>;
   /** Named shield rules to turn down or off. */
   readonly shield?: Readonly<Record<string, 'off' | 'warn' | 'refuse'>>;
+  /** Names that requests may come for, without port; none given: any. */
+  readonly hosts?: readonly string[];
+  /** Origins of web pages that may come; none given: any, each told its own back. */
+  readonly origins?: readonly string[];
+  /** CIDRs of proxies in front, whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies?: readonly string[];
+  /** PEM files; read again by `reloadTls`. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
 }
 
 export interface ProxyLimits {
@@ -109,6 +117,15 @@ export interface ProxyLimits {
   readonly batchConcurrency: number;
   /** Calls in progress in the whole gateway; more are `overloaded`. */
   readonly inFlightMax: number;
+  /** The same for single classes. */
+  readonly concurrency: Readonly<Partial<Record<RequestClass, number>>>;
+  /** Calls of one client, items of a batch one by one: sustained, and at once after a pause; 0 is no limit. */
+  readonly requestsPerSecond: number;
+  readonly requestsBurst: number;
+  readonly challengesPerSecond: number;
+  readonly challengesBurst: number;
+  /** Clients whose rate is remembered. */
+  readonly clientsMax: number;
   readonly headerMs: number;
   readonly bodyMs: number;
   readonly keepAliveMs: number;
@@ -130,6 +147,12 @@ export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
   batchMax: 50,
   batchConcurrency: 8,
   inFlightMax: 4096,
+  concurrency: Object.freeze({ read: 3072, write: 3072, 'chain-data': 256, migration: 32 }),
+  requestsPerSecond: 10_000,
+  requestsBurst: 20_000,
+  challengesPerSecond: 5,
+  challengesBurst: 20,
+  clientsMax: 20_000,
   headerMs: 10_000,
   bodyMs: 15_000,
   keepAliveMs: 65_000,

@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { GatewayError, messageOf, type Epoch, type NetworkName, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
+import { createClients } from './clients.js';
+import { createDoor } from './door.js';
 import { errorOf } from './errors.js';
 import { explainRequest, type RequestExplanation } from './explain.js';
 import { createFeed } from './feed.js';
 import { hasTwoHosts, readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
+import { createLimits } from './limits.js';
 import { createMemory } from './memory.js';
 import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
 import { createReadGate } from './read-gate.js';
@@ -17,6 +21,7 @@ import { createResolver } from './resolver.js';
 import { createRpc, type RpcAnswer } from './rpc.js';
 import { createSessionTokens } from './sessions.js';
 import { createShield } from './shield.js';
+import { readTls } from './tls.js';
 import { createTxLookup, type TxSighting } from './tx-lookup.js';
 import { createWrites } from './writes.js';
 
@@ -26,6 +31,8 @@ export interface Proxy {
   /** Stops accepting, lets calls in progress end within a deadline, then ends what is left. */
   close(): Promise<void>;
   destroy(reason: string): void;
+  /** Takes certificate and key from their files again; rejects, changing nothing, when they do not fit. */
+  reloadTls(): Promise<void>;
   /**
    * Resolves when no write admitted under an epoch older than `epoch` can be sent to the old network any more: every such
    * send has ended, and none begins. Rejects when the signal aborts or it takes too long.
@@ -86,7 +93,9 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     candidates,
     isRunning: hash => writes.isRunning(hash),
   });
-  const rpc = createRpc(limits, { calls, writes, clock, metrics });
+  const rpc = createRpc(limits, { calls, writes, shield, admission: createLimits(limits, clock), clock, metrics });
+  const clients = createClients(options.trustedProxies ?? []);
+  const door = createDoor(options.hosts ?? [], options.origins ?? []);
   const tokens = createSessionTokens(ports.secret);
   const feed = createFeed(() => ports.migrationValue());
 
@@ -100,6 +109,11 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const headers: Record<string, string> = {};
     if (hasTwoHosts(request)) return writeText(response, 400, 'Bad Request\n', { connection: 'close' });
+    const shut = door.check(request);
+    if (shut !== null) {
+      metrics.rejections.inc({ reason: shut === 421 ? 'host_denied' : 'origin_denied' });
+      return writeText(response, shut, shut === 421 ? 'Misdirected Request\n' : 'Forbidden\n', { connection: 'close' });
+    }
     setCors(request, headers);
     if (closing !== null) headers['connection'] = 'close';
     const { url = '', method = '' } = request;
@@ -160,7 +174,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     const token = sessionToken(request);
     const context = {
       snapshot,
-      client: request.socket.remoteAddress ?? '',
+      client: clients.of(request),
       signal: gone.signal,
       deadline: clock.monotonic() + limits.totalMs,
       reader: { token: token === null ? null : tokens.verify(token) },
@@ -218,9 +232,10 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   }
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (hasTwoHosts(request) || door.check(request) !== null) return refuseUpgrade(socket, '403 Forbidden');
     if (request.url === '/migration/v1/ws' && request.method === 'GET' && closing === null)
       return feed.upgrade(request, socket, head);
-    socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    refuseUpgrade(socket, '404 Not Found');
   }
 
   function onConnection(socket: Socket): void {
@@ -231,13 +246,20 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
 
   async function start(): Promise<{ address: string }> {
     const { host, port } = parseAddress(options.listen);
-    server = createServer({
+    const serverOptions = {
       headersTimeout: limits.headerMs,
       requestTimeout: limits.bodyMs,
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: 1000,
       noDelay: true,
-    });
+      // A silent client must not keep a handshake open for two minutes.
+      handshakeTimeout: limits.headerMs,
+    };
+    const { tls } = options;
+    server =
+      tls === undefined
+        ? createServer(serverOptions)
+        : createSecureServer({ ...serverOptions, ...(await readTls(tls)), minVersion: 'TLSv1.2' });
     server.maxConnections = CONNECTIONS_MAX;
     server.on('request', onRequest);
     server.on('upgrade', onUpgrade);
@@ -292,6 +314,11 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
       server?.closeAllConnections();
       for (const socket of sockets) socket.destroy();
     },
+    async reloadTls() {
+      if (options.tls === undefined) return;
+      const context = await readTls(options.tls);
+      if (server instanceof SecureServer) server.setSecureContext({ ...context, minVersion: 'TLSv1.2' });
+    },
     quiesced: (epoch, signal) => writes.flights.quiesced(epoch, signal),
     held: () => writes.hold.held(),
     inFlightWrites: () => writes.flights.count(),
@@ -312,6 +339,9 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     },
   };
 }
+
+const refuseUpgrade = (socket: Duplex, status: string): void =>
+  void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 
 function parseAddress(listen: string): { host: string; port: number } {
   const colon = listen.lastIndexOf(':');

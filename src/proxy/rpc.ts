@@ -16,9 +16,11 @@ import type { Metrics } from '../telemetry/index.js';
 import type { Calls } from './calls.js';
 import type { RequestContext } from './context.js';
 import { readFacts } from './facts.js';
+import type { Limits } from './limits.js';
 import type { ProxyLimits } from './ports.js';
 import { refusalReply, type Reply } from './reply.js';
 import type { SessionHeights } from './sessions.js';
+import type { Shield } from './shield.js';
 import type { Writes } from './writes.js';
 
 /** Bytes of a body in, answer out. `body` null: nothing to answer (a batch of notifications). */
@@ -28,22 +30,23 @@ export interface RpcAnswer extends Omit<Reply, 'body'> {
 
 export interface Rpc {
   handle(context: RequestContext, body: Buffer): Promise<RpcAnswer>;
-  /** Calls in progress. */
-  inFlight(): number;
 }
 
 export interface RpcPorts {
   readonly calls: Calls;
   readonly writes: Writes;
+  readonly shield: Shield;
+  /** Shared by everything that is a call. */
+  readonly admission: Limits;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
 
 const NOTIFICATION_ID = Buffer.from('null');
 
-export function createRpc(limits: ProxyLimits, { calls, writes, clock, metrics }: RpcPorts): Rpc {
-  let inFlight = 0;
+type RpcLimits = Pick<ProxyLimits, 'batchMax' | 'batchConcurrency'>;
 
+export function createRpc(limits: RpcLimits, { calls, writes, shield, admission, clock, metrics }: RpcPorts): Rpc {
   async function single(context: RequestContext, body: Uint8Array, inBatch: boolean): Promise<RpcAnswer> {
     const scan = scanEnvelope(body);
     if (!scan.ok) {
@@ -75,21 +78,32 @@ export function createRpc(limits: ProxyLimits, { calls, writes, clock, metrics }
     const facts = scan.method === 'user.broadcast' ? NO_FACTS : readFacts(scan.method, params);
     const cls = classify(scan.method, facts);
     let reply: Reply;
-    if (inFlight >= limits.inFlightMax) {
-      reply = refusalReply(id, { reason: 'overloaded', executed: 'no', retryAfterMs: 1000 }, context.snapshot);
+    const turned = admission.charge(context.client, scan.method) ?? admission.enter(cls);
+    if (turned !== null) {
+      reply = refusalReply(id, { ...turned, executed: 'no' }, context.snapshot);
     } else {
-      inFlight++;
       try {
         reply =
           cls === 'write'
             ? await writes.broadcast(context, id, body, scan.params)
-            : await calls.answer(context, { method: scan.method, cls, facts, params, id });
+            : (shielded(context, id, scan.method, params) ??
+              (await calls.answer(context, { method: scan.method, cls, facts, params, id })));
       } finally {
-        inFlight--;
+        admission.leave(cls);
       }
     }
     observe(scan.method, cls, reply, started);
     return reply;
+  }
+
+  /** The refusal of a request that would end a node's handler; null when it may go on. */
+  function shielded(context: RequestContext, id: Uint8Array, method: string, params: Uint8Array | null): Reply | null {
+    for (const { name, action, text } of shield.checkCall(method, params)) {
+      metrics.rejections.inc({ reason: `shield_${name}${action === 'warn' ? '_warned' : ''}` });
+      if (action === 'refuse')
+        return refusalReply(id, { reason: 'shielded', executed: 'no', message: text }, context.snapshot);
+    }
+    return null;
   }
 
   function observe(method: string, cls: RequestClass, reply: Reply, started: number): void {
@@ -128,7 +142,6 @@ export function createRpc(limits: ProxyLimits, { calls, writes, clock, metrics }
 
   return {
     handle: (context, body) => (isBatch(body) ? batch(context, body) : single(context, body, false)),
-    inFlight: () => inFlight,
   };
 }
 
