@@ -3,7 +3,7 @@ import type { TxView } from './admin/contract.js';
 import type { Config, ConfigChange } from './config/index.js';
 import type { Gateway, GatewayPlatform, Rooms } from './gateway.js';
 import { offlinePorts, upgradePorts } from './gateway-strategy-views.js';
-import type { NodeRef } from './model/index.js';
+import { GatewayError, type NodeRef } from './model/index.js';
 import type { TxSighting } from './proxy/index.js';
 
 export interface AdminInputs {
@@ -46,7 +46,11 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
     changeset: height => Promise.resolve(changesetView(rooms, height)),
     repairs: () =>
       replication.repairs().map(({ name, state, count, reason }) => ({ repair: name, setting: state, count, reason })),
-    relayUrls: () => replication.relayUrls(),
+    relayUrls: () => {
+      // Before the relay listens there are no URLs, which must not look like an answer.
+      if (!started()) throw new GatewayError('still_starting', 'control', 'the gateway is still starting; ask again');
+      return replication.relayUrls();
+    },
     relayPlan: (from, to) =>
       replication.plan(from ?? 0, to ?? Number.MAX_SAFE_INTEGER).map(record => ({
         askedHeight: record.asked,

@@ -1,15 +1,10 @@
 #!/usr/bin/env node
 // Entry of the process: arguments, signals, exit code. Everything that tests can share is in cli/ and serve.ts.
 import { readFileSync } from 'node:fs';
-import { runCli, type CliIo, type DevFlags, type Programs } from './cli/index.js';
+import { runCli, type CliIo, type Programs } from './cli/index.js';
 import { serve, type Build } from './serve.js';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-
-const devModule: string = './devnet/dev.js';
-interface DevModule {
-  readonly runDev: (flags: DevFlags, io: CliIo) => Promise<number>;
-}
 
 process.exitCode = await main();
 // A connection or timer that somebody forgot must not keep a finished command alive; stdout may still be on its way.
@@ -22,7 +17,7 @@ async function main(): Promise<number> {
     serve: (loaded, reload, io) => serve(loaded, reload, io, build),
     explain: async (config, request) => (await import('./gateway-explain.js')).explainOffline(config, request),
     // Dynamic, so that serve never loads the devnet.
-    dev: async (flags, io) => ((await import(devModule)) as DevModule).runDev(flags, { ...io, stderr: process.stderr }),
+    dev: async (flags, io) => (await import('./devnet/dev.js')).runDev(flags, io),
     demo: async (flags, io) =>
       (await import('./devnet/demo/index.js')).runDemo(flags, { ...io, stderr: process.stderr }),
   };

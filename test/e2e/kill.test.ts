@@ -6,7 +6,7 @@ const repeat = `KILL_SEED=${seed} npx vitest run --config test/vitest.config.ts 
 
 test(
   'a gateway that is killed at 20 random moments of a migration loses nothing and doubles nothing',
-  { timeout: 300_000 },
+  { timeout: 400_000 },
   async () => {
     console.log(`seed ${seed}; repeat with: ${repeat}`);
     let printed = '';

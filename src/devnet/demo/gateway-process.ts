@@ -32,6 +32,8 @@ export interface GatewaySettings {
   /** Largest lag in old blocks with which a switch may begin. */
   readonly lagBlocksMax: number;
   readonly onExit: (code: number | null) => void;
+  /** Instead of the configuration for a zero-downtime migration. */
+  readonly configText?: (addresses: { public: string; admin: string; tokenFile: string; dataDir: string }) => string;
 }
 
 const START_MS = 30_000;
@@ -42,30 +44,37 @@ export async function createGatewayProcess(settings: GatewaySettings): Promise<G
   const tokenFile = join(settings.folder, 'admin.token');
   const logFile = join(settings.folder, 'gateway.log');
   const node = (name: string, url: string): string => `      - { name: ${name}, url: ${url} }`;
+  const addresses = {
+    public: `127.0.0.1:${publicPort}`,
+    admin: `127.0.0.1:${adminPort}`,
+    tokenFile,
+    dataDir: join(settings.folder, 'data'),
+  };
   await writeFile(
     configFile,
-    [
-      `listen: 127.0.0.1:${publicPort}`,
-      'networks:',
-      '  old:',
-      `    chainId: ${settings.old.chainId}`,
-      '    nodes:',
-      ...settings.old.urls.map((url, i) => node(`old-${i + 1}`, url)),
-      '  new:',
-      `    chainId: ${settings.new.chainId}`,
-      '    nodes:',
-      ...settings.new.urls.map((url, i) => node(`new-${i + 1}`, url)),
-      'relay:',
-      `  listen: 127.0.0.1:${relayPort}`,
-      `  validators: [${settings.validators.join(', ')}]`,
-      `  listenerPaceMs: ${settings.listenerPaceMs}`,
-      'admin:',
-      `  listen: 127.0.0.1:${adminPort}`,
-      `  tokenFile: ${tokenFile}`,
-      `cutover: { lagBlocksMax: ${settings.lagBlocksMax} }`,
-      `dataDir: ${join(settings.folder, 'data')}`,
-      '',
-    ].join('\n'),
+    settings.configText?.(addresses) ??
+      [
+        `listen: 127.0.0.1:${publicPort}`,
+        'networks:',
+        '  old:',
+        `    chainId: ${settings.old.chainId}`,
+        '    nodes:',
+        ...settings.old.urls.map((url, i) => node(`old-${i + 1}`, url)),
+        '  new:',
+        `    chainId: ${settings.new.chainId}`,
+        '    nodes:',
+        ...settings.new.urls.map((url, i) => node(`new-${i + 1}`, url)),
+        'relay:',
+        `  listen: 127.0.0.1:${relayPort}`,
+        `  validators: [${settings.validators.join(', ')}]`,
+        `  listenerPaceMs: ${settings.listenerPaceMs}`,
+        'admin:',
+        `  listen: 127.0.0.1:${adminPort}`,
+        `  tokenFile: ${tokenFile}`,
+        `cutover: { lagBlocksMax: ${settings.lagBlocksMax} }`,
+        `dataDir: ${join(settings.folder, 'data')}`,
+        '',
+      ].join('\n'),
   );
 
   let child: ChildProcess | null = null;
@@ -93,7 +102,7 @@ export async function createGatewayProcess(settings: GatewaySettings): Promise<G
         if (child === started && !expectedEnd) settings.onExit(code);
       });
       const deadline = performance.now() + START_MS;
-      while (!(await answers(`${adminUrl}/livez`))) {
+      while (!(await answers(`${adminUrl}/startupz`))) {
         if (exited) throw new Error(`the gateway ended while starting; its log: ${logFile}`);
         if (performance.now() > deadline)
           throw new Error(`the gateway did not start in ${START_MS} ms; its log: ${logFile}`);
@@ -111,18 +120,33 @@ export async function createGatewayProcess(settings: GatewaySettings): Promise<G
     status: () => gateway.admin<GatewayStatus>('GET', '/v1/status'),
     async admin<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
       const token = (await readFile(tokenFile, 'utf8')).trim();
-      const answer = await fetch(adminUrl + path, {
+      const init: RequestInit = {
         method,
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(60_000),
-      });
+      };
+      const answer = await whileRestarting(method === 'GET', () =>
+        fetch(adminUrl + path, { ...init, signal: AbortSignal.timeout(60_000) }),
+      );
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text.slice(0, 500)}`);
       return JSON.parse(text) as T;
     },
   };
   return gateway;
+}
+
+/** A look may be repeated while the gateway is being started again; a command is its giver's to repeat. */
+async function whileRestarting<T>(repeatable: boolean, call: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!repeatable || performance.now() > deadline) throw error;
+      await pause(100);
+    }
+  }
 }
 
 /** Entry of this very program: compiled beside us, or the source under a loader. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { messageOf, type AnyPhase, type GatewayStatus } from '../../model/index.js';
 import { sleep, systemClock } from '../../platform/index.js';
 import { createDevnet, type Devnet, type NetworkHandle } from '../devnet.js';
+import { supervise } from '../supervisor.js';
 import { createGatewayProcess, freePorts, type GatewayProcess } from './gateway-process.js';
 import { startLoad } from './load/process.js';
 import type { LoadReport } from './load/records.js';
@@ -43,7 +44,7 @@ const AFTER_MS = 5_000;
 const STEP_MS = 60_000;
 const SAMPLE_MS = 100;
 /** Mean time between two kills, when kills are asked for, with the restart. */
-const KILL_MS = 2_800;
+const KILL_MS = 4_500;
 const NODES = 2;
 const LAG_MS = 4_000;
 
@@ -53,6 +54,10 @@ type ReaderReport = Extract<LoadReport, { kind: 'readers' }>;
 /** Exit code 0 only if nothing was lost, doubled, different or read out of order. */
 export async function runDemo(partial: Partial<DemoOptions>, io: DemoIo): Promise<number> {
   const options: DemoOptions = { ...demoDefaults, ...partial };
+  if (options.strategy !== 'zero-downtime') {
+    const { runStrategyDemo } = await import('./strategies/index.js');
+    return runStrategyDemo(options, io);
+  }
   const screen = createScreen(io.stderr);
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-demo-'));
   const stage = createStage(options, folder, screen, io.signal);
@@ -131,6 +136,7 @@ async function tell(stage: Stage): Promise<DemoResult> {
   });
   endings.push(() => gateway.stop());
   await gateway.start();
+  const relayUrls = (await gateway.admin<{ urls: { validator: string; url: string }[] }>('GET', '/v1/relay/urls')).urls;
   screen.say(`gateway at ${gateway.url}; operators at ${gateway.adminUrl}`);
 
   const recordFile = join(folder, 'attempts.jsonl');
@@ -175,7 +181,6 @@ async function tell(stage: Stage): Promise<DemoResult> {
   });
   screen.say(`migration decided: changesets ${window.start} to ${window.end}`);
 
-  const relayUrls = (await gateway.admin<{ urls: { validator: string; url: string }[] }>('GET', '/v1/relay/urls')).urls;
   const fresh = devnet.createNetwork({
     name: 'new',
     chainId: newChainId,
@@ -188,12 +193,17 @@ async function tell(stage: Stage): Promise<DemoResult> {
     defects: { farStartStalls: false },
   });
   await fresh.start();
-  await watcher.waitFor(({ phase }) => phase === 'ready' || isPast(phase), 'the new network to be caught up');
+  endings.push(supervise(fresh));
+  await watcher.waitFor(
+    ({ phase }) => phase === 'ready' || isPast(phase),
+    'the new network to be caught up',
+    STEP_MS + options.kills * KILL_MS,
+  );
   screen.say(`new network ${newChainId} is caught up (lag ${watcher.latest()!.replication.lagBlocks} blocks)`);
   await pause(stage, IN_SYNC_MS);
   await killer.share(0.6);
 
-  const networkFloorMs = isPast(watcher.latest()!.phase) ? 0 : await measureFloor(gateway.url, old, fresh);
+  const networkFloorMs = isPast(watcher.latest()!.phase) ? 0 : await measureFloor(old, fresh);
   screen.say(`one change needs ${Math.round(networkFloorMs)} ms from the old network to the new one`);
   await throwSwitch(gateway, watcher, screen);
   screen.say('switched: writes go to the new network');
@@ -246,7 +256,7 @@ async function tell(stage: Stage): Promise<DemoResult> {
 interface Watcher {
   latest(): GatewayStatus | null;
   lag(): ReturnType<ReturnType<typeof createLagMeter>['result']>;
-  waitFor(test: (status: GatewayStatus) => boolean, what: string): Promise<void>;
+  waitFor(test: (status: GatewayStatus) => boolean, what: string, timeoutMs?: number): Promise<void>;
   close(): void;
 }
 
@@ -273,12 +283,12 @@ function createWatcher(
   return {
     latest: () => latest,
     lag: () => meter.result(),
-    async waitFor(test, what) {
-      const deadline = performance.now() + STEP_MS;
+    async waitFor(test, what, timeoutMs = STEP_MS) {
+      const deadline = performance.now() + timeoutMs;
       while (latest === null || !test(latest)) {
         signal.throwIfAborted();
         if (performance.now() > deadline)
-          throw new Error(`waited ${STEP_MS} ms for ${what}; last status: ${describe(latest)}`);
+          throw new Error(`waited ${timeoutMs} ms for ${what}; last status: ${describe(latest)}`);
         await sleep(systemClock, SAMPLE_MS / 2, signal);
       }
     },
@@ -300,10 +310,10 @@ const isPast = (phase: AnyPhase): boolean => ['at-halt', 'committed', 'opening',
 async function throwSwitch(gateway: GatewayProcess, watcher: Watcher, screen: Screen): Promise<void> {
   const deadline = performance.now() + STEP_MS;
   const done = (status: GatewayStatus): boolean => status.phase === 'switched' || status.phase === 'settled';
-  while (!done(await freshStatus(gateway))) {
+  while (!done(await gateway.status())) {
     if (performance.now() > deadline)
       throw new Error(`the switch did not happen in ${STEP_MS} ms: ${describe(watcher.latest())}`);
-    const { phase } = await freshStatus(gateway);
+    const { phase } = await gateway.status();
     if (phase === 'ready') {
       try {
         await gateway.admin('POST', '/v1/cutover/start', { reason: 'demo' });
@@ -317,23 +327,11 @@ async function throwSwitch(gateway: GatewayProcess, watcher: Watcher, screen: Sc
   }
 }
 
-/** The status now; while the gateway is being restarted, the next one it gives. */
-async function freshStatus(gateway: GatewayProcess): Promise<GatewayStatus> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await gateway.status();
-    } catch (error) {
-      if (attempt === 100) throw error;
-      await sleep(systemClock, 100);
-    }
-  }
-}
-
 /** From a transaction's admission on the old network until its change is visible on the new one. */
-async function measureFloor(url: string, old: NetworkHandle, fresh: NetworkHandle): Promise<number> {
+async function measureFloor(old: NetworkHandle, fresh: NetworkHandle): Promise<number> {
   const node = createNodeClient(fresh.urls[0]!);
   const started = performance.now();
-  await sendBarrier(url, old);
+  await sendBarrier(old);
   while (performance.now() - started < STEP_MS) {
     const rows = await queryRows(node, `{${NAMESPACE}}SELECT op FROM receipts WHERE op = '${BARRIER.op}'`);
     if (rows.length === 1) return performance.now() - started;
