@@ -30,6 +30,8 @@ export interface SendOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly kind: CallKind;
+  /** Larger answers come with a `rest` that still arrives (see pool). */
+  readonly streamAbove?: number | undefined;
 }
 
 export interface CallOptions {
@@ -169,7 +171,8 @@ export function createNodes(options: NodesOptions, ports: NodesPorts): Nodes {
   ): Promise<UpstreamAnswer> {
     const node = nodeOf(ref);
     try {
-      const answer = await node.pool.request({ method, path, body, timeoutMs: opts.timeoutMs, signal: opts.signal });
+      const { timeoutMs, signal, streamAbove } = opts;
+      const answer = await node.pool.request({ method, path, body, timeoutMs, signal, streamAbove });
       metrics.upstreamAttempts.inc({ network: ref.network, node: ref.name, kind: opts.kind, outcome: 'answered' });
       return answer;
     } catch (error) {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import { UpstreamError, upstreamCode } from './errors.js';
 
@@ -5,7 +6,10 @@ export interface UpstreamAnswer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Record<string, string | string[] | undefined>;
+  /** All of it, or with `rest` its beginning. */
   readonly body: Buffer;
+  /** What follows: paused while nobody reads, destroyed with an error when the answer breaks off. Must be read or destroyed. */
+  readonly rest?: Readable;
 }
 
 export interface UpstreamCall {
@@ -15,6 +19,8 @@ export interface UpstreamCall {
   readonly body: Uint8Array | null;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Answers of more bytes than this are handed out while they still arrive; from then on `timeoutMs` is for each piece. */
+  readonly streamAbove?: number | undefined;
 }
 
 /** Connections to one node. */
@@ -74,6 +80,7 @@ export function createPool(options: PoolOptions): NodePool {
         let headers: UpstreamAnswer['headers'] = {};
         const chunks: Buffer[] = [];
         let bytes = 0;
+        let rest: Readable | null = null;
 
         const finish = (): boolean => {
           if (done) return false;
@@ -91,10 +98,26 @@ export function createPool(options: PoolOptions): NodePool {
           );
           if (!finish()) return;
           controller?.abort(error);
-          reject(error);
+          if (rest === null) reject(error);
+          else rest.destroy(error);
         };
         const onAbort = (): void => stop('aborted');
-        const timer = setTimeout(() => stop('node_timeout'), call.timeoutMs);
+        /** Hands out what there is; the rest follows as fast as it is read. */
+        const begin = (source: Dispatcher.DispatchController): void => {
+          rest = new Readable({
+            read: () => source.resume(),
+            // Nobody wants it any more: the node can stop sending.
+            destroy(error, done) {
+              if (finish()) source.abort(new UpstreamError('aborted', 'maybe'));
+              done(error);
+            },
+          });
+          // Whoever reads hears of it too; without any reader it is no reason to end the process.
+          rest.on('error', () => undefined);
+          resolve({ status, headers, body: Buffer.concat(chunks, bytes), rest });
+          chunks.length = 0;
+        };
+        let timer = setTimeout(() => stop('node_timeout'), call.timeoutMs);
         call.signal?.addEventListener('abort', onAbort, { once: true });
 
         const handler: Dispatcher.DispatchHandler = {
@@ -108,22 +131,32 @@ export function createPool(options: PoolOptions): NodePool {
             status = statusCode;
             headers = responseHeaders;
           },
-          onResponseData(_controller, chunk) {
+          onResponseData(source, chunk) {
+            if (done) return;
             bytes += chunk.length;
             if (bytes > bytesMax) return stop('node_too_large');
+            if (rest !== null) {
+              clearTimeout(timer);
+              timer = setTimeout(() => stop('node_timeout'), call.timeoutMs);
+              if (!rest.push(chunk)) source.pause();
+              return;
+            }
             chunks.push(chunk);
+            if (call.streamAbove !== undefined && bytes > call.streamAbove && isFramed(headers)) begin(source);
           },
           onResponseEnd() {
-            if (finish())
-              resolve({ status, headers, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) });
+            if (!finish()) return;
+            if (rest !== null) rest.push(null);
+            else resolve({ status, headers, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) });
           },
           onResponseError(_controller, error) {
             if (!finish()) return;
-            reject(
+            const failure =
               error instanceof UpstreamError
                 ? error
-                : new UpstreamError(upstreamCode(error, status !== 0), written ? 'maybe' : 'no', error),
-            );
+                : new UpstreamError(upstreamCode(error, status !== 0), written ? 'maybe' : 'no', error);
+            if (rest === null) reject(failure);
+            else rest.destroy(failure);
           },
         };
         try {
@@ -146,3 +179,7 @@ export function createPool(options: PoolOptions): NodePool {
     },
   };
 }
+
+/** Whether the end of a body can be told from a connection that breaks: a body that ends with it cannot be passed on early. */
+const isFramed = (headers: UpstreamAnswer['headers']): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;

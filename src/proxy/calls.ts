@@ -15,7 +15,17 @@ import type { Reason } from './errors.js';
 import { minedHeight, type Memory } from './memory.js';
 import type { ProxyLimits, ProxyPorts, Upstream } from './ports.js';
 import type { ReadGate } from './read-gate.js';
-import { outcomeOf, OWN_ID, refusalReply, resultOf, type Reply } from './reply.js';
+import {
+  collected,
+  isResultHead,
+  outcomeOf,
+  OWN_ID,
+  refusalReply,
+  restBytes,
+  resultHead,
+  resultOf,
+  type Reply,
+} from './reply.js';
 import type { SessionHeights } from './sessions.js';
 
 export interface Call {
@@ -26,6 +36,8 @@ export interface Call {
   readonly params: Uint8Array | null;
   /** Raw JSON of the caller's id. */
   readonly id: Uint8Array;
+  /** Part of a batch, which is answered as a whole. */
+  readonly inBatch: boolean;
 }
 
 /** Everything that is not a write: decide, pick, send, judge, relay. */
@@ -110,7 +122,10 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
       tried.add(node.id);
       const left = context.deadline - clock.monotonic();
       if (left <= 0 || context.signal.aborted) return { reason: 'deadline', executed: 'unknown' };
-      const { answer, outcome } = await sendOnce(node, body, Math.min(left, limits.readMs), context.signal);
+      const { answer, outcome } = await sendOnce(node, body, Math.min(left, limits.readMs), {
+        signal: context.signal,
+        streams: !call.inBatch && STREAMED.has(call.cls),
+      });
       if (outcome.kind === 'unusable') unusable++;
       const rest = order.slice(order.indexOf(node.network) + 1);
       const nodeLeft =
@@ -163,14 +178,18 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
     node: NodeView,
     body: Buffer,
     timeoutMs: number,
-    signal: AbortSignal,
+    { signal, streams }: { readonly signal: AbortSignal; readonly streams: boolean },
   ): Promise<{ answer: Upstream | null; outcome: Outcome }> {
     try {
-      const answer = await nodes.send({ network: node.network, name: node.name }, body, {
+      const got = await nodes.send({ network: node.network, name: node.name }, body, {
         timeoutMs,
         signal,
         kind: 'client',
+        streamAbove: streams ? limits.bufferBytesMax : undefined,
       });
+      // In any other form than a node's own, the whole of it is looked at.
+      const answer =
+        got.rest !== undefined && !(got.status === 200 && isResultHead(got.body)) ? await collected(got) : got;
       return { answer, outcome: outcomeOf(answer) };
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
@@ -180,12 +199,14 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
 
   function relay(context: RequestContext, call: Call, { answer, outcome, node }: Got): Reply {
     const { snapshot } = context;
-    const body = restoreId(answer.body, OWN_ID, call.id);
+    const { rest } = answer;
+    const body = rest === undefined ? restoreId(answer.body, OWN_ID, call.id) : resultHead(answer.body, call.id);
     if (body === null) return refusalReply(call.id, { reason: 'bad_answer', executed: 'unknown' }, snapshot);
     if (outcome.kind === 'result') remember(call, answer, node);
     const session = sessionAfter(context, call, answer, node);
     return {
       body,
+      ...(rest === undefined ? {} : { rest, restBytes: restBytes(answer) }),
       status: answer.status,
       network: node.network,
       outcome: outcome.kind === 'result' ? 'ok' : 'rpc_error',
@@ -226,6 +247,9 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
 
   return { answer, hints };
 }
+
+/** Classes whose results are only passed on: nothing is remembered of them, nothing read from them. */
+const STREAMED: ReadonlySet<RequestClass> = new Set(['read', 'chain-data', 'migration', 'node-status']);
 
 const TX_METHODS: ReadonlySet<string> = new Set(['user.tx_query', 'chain.tx']);
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { AnyPhase, Epoch, Height, NetworkName, NodeRef, Strategy, TxHash } from '../model/index.js';
 import type { Clock } from '../platform/index.js';
 import type { NetworkView, NodeView, RequestClass, RoutingSnapshot } from '../routing/index.js';
@@ -36,6 +37,8 @@ export interface UpstreamOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly kind: 'client' | 'probe' | 'control';
+  /** Answers of more bytes come as a beginning and a `rest`. */
+  readonly streamAbove?: number | undefined;
 }
 
 export interface CallOptions {
@@ -46,7 +49,9 @@ export interface CallOptions {
 export interface Upstream {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
+  /** All of it, or with `rest` its beginning. */
   readonly body: Buffer;
+  readonly rest?: Readable;
 }
 
 export interface LedgerRecord {
@@ -140,6 +145,8 @@ export interface ProxyLimits {
   readonly sessionWaitMs: number;
   /** For in-flight calls to end once the gateway closes. */
   readonly drainMs: number;
+  /** Bytes of an answer that are collected; what is larger is passed on as it comes. */
+  readonly bufferBytesMax: number;
 }
 
 export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
@@ -162,4 +169,5 @@ export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
   syncWriteMs: 17_000,
   sessionWaitMs: 3_000,
   drainMs: 10_000,
+  bufferBytesMax: 1_048_576,
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { pipeline, type Duplex } from 'node:stream';
 import { GatewayError, messageOf, type Epoch, type NetworkName, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
@@ -180,7 +180,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
       reader: { token: token === null ? null : tokens.verify(token) },
     };
     const answer = await rpc.handle(context, reading.body);
-    if (response.destroyed) return;
+    if (response.destroyed) return void answer.rest?.destroy();
     writeAnswer(response, answer, headers);
   }
 
@@ -191,6 +191,14 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     if (answer.body === null) {
       response.writeHead(204, headers);
       response.end();
+    } else if (answer.rest !== undefined) {
+      headers['content-type'] = 'application/json; charset=utf-8';
+      const { restBytes: more } = answer;
+      if (typeof more === 'number') headers['content-length'] = String(answer.body.length + more);
+      response.writeHead(answer.status, headers);
+      response.write(answer.body);
+      // An answer that breaks off ends the connection: it never looks complete.
+      pipeline(answer.rest, response, () => undefined);
     } else writeJson(response, answer.status, answer.body, headers);
   }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { NetworkName } from '../model/index.js';
 import { bufferOf, rpcError, scanAnswer, sliceOf } from '../protocol/index.js';
 import type { Outcome, RoutingSnapshot } from '../routing/index.js';
@@ -12,6 +13,10 @@ const OWN_ID_TEXT = String(OWN_ID);
 /** Answer to one call, ready to be written. */
 export interface Reply {
   readonly body: Buffer;
+  /** What follows `body` and still arrives; must be read or destroyed. */
+  readonly rest?: Readable;
+  /** Bytes of `rest`; null when the node did not say. */
+  readonly restBytes?: number | null;
   /** HTTP status when the call stands alone. */
   readonly status: number;
   readonly network: NetworkName | 'none';
@@ -31,6 +36,8 @@ export const refusalReply = (id: Uint8Array | null, refusal: Refusal, snapshot: 
 
 /** What a node's HTTP answer means. Its status is no measure: 500 with a body is an answer, 500 without is a crash. */
 export function outcomeOf(answer: Upstream): Outcome {
+  // Passed on while it arrives; `collected` has seen to it that nothing else comes in parts.
+  if (answer.rest !== undefined) return { kind: 'result' };
   const scan = scanAnswer(answer.body);
   // An answer to somebody else's request is no answer; −1 is what a node gives when it could not read the id.
   if (scan.kind !== 'malformed' && scan.id !== null) {
@@ -69,6 +76,31 @@ function errorOutcome(json: Buffer): Outcome {
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+const RESULT_HEAD = Buffer.from(`{"jsonrpc":"2.0","id":${OWN_ID_TEXT},"result":`);
+const BEFORE_ID = Buffer.from('{"jsonrpc":"2.0","id":');
+
+/** Whether the beginning of an answer says all that we need to know of it: a result, for our id, in a node's own form. */
+export const isResultHead = (body: Buffer): boolean => body.subarray(0, RESULT_HEAD.length).equals(RESULT_HEAD);
+
+/** The beginning of an answer for which `isResultHead` holds, with the caller's id. */
+export const resultHead = (body: Buffer, id: Uint8Array): Buffer =>
+  Buffer.concat([BEFORE_ID, id, body.subarray(BEFORE_ID.length + OWN_ID_TEXT.length)]);
+
+/** An answer whose rest had to be waited for after all; throws what ended it early. */
+export async function collected(answer: Upstream): Promise<Upstream> {
+  const { rest, ...head } = answer;
+  if (rest === undefined) return answer;
+  const chunks: Buffer[] = [answer.body];
+  for await (const chunk of rest) chunks.push(chunk as Buffer);
+  return { ...head, body: Buffer.concat(chunks) };
+}
+
+/** Bytes after the beginning; null when the node did not say how many there are. */
+export function restBytes({ headers, body }: Upstream): number | null {
+  const length = headers['content-length'];
+  return typeof length === 'string' && /^\d{1,15}$/.test(length) ? Number(length) - body.length : null;
+}
 
 /** Result of an answer as parsed JSON; undefined when it is none. For small answers only. */
 export function resultOf(answer: Upstream): unknown {

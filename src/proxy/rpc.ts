@@ -67,11 +67,11 @@ export function createRpc(limits: RpcLimits, { calls, writes, shield, admission,
         400,
       );
     }
-    const answer = await call(context, body, scan);
+    const answer = await call(context, body, scan, inBatch);
     return scan.id === null ? { ...answer, body: null } : answer;
   }
 
-  async function call(context: RequestContext, body: Uint8Array, scan: Envelope): Promise<Reply> {
+  async function call(context: RequestContext, body: Uint8Array, scan: Envelope, inBatch: boolean): Promise<Reply> {
     const started = clock.monotonic();
     const id = scan.id === null ? NOTIFICATION_ID : sliceOf(body, scan.id);
     const params = scan.params === null ? null : sliceOf(body, scan.params);
@@ -82,14 +82,20 @@ export function createRpc(limits: RpcLimits, { calls, writes, shield, admission,
     if (turned !== null) {
       reply = refusalReply(id, { ...turned, executed: 'no' }, context.snapshot);
     } else {
+      let leaveLater = false;
       try {
         reply =
           cls === 'write'
             ? await writes.broadcast(context, id, body, scan.params)
             : (shielded(context, id, scan.method, params) ??
-              (await calls.answer(context, { method: scan.method, cls, facts, params, id })));
+              (await calls.answer(context, { method: scan.method, cls, facts, params, id, inBatch })));
+        // An answer that still arrives keeps its place.
+        if (reply.rest !== undefined) {
+          leaveLater = true;
+          reply.rest.once('close', () => admission.leave(cls));
+        }
       } finally {
-        admission.leave(cls);
+        if (!leaveLater) admission.leave(cls);
       }
     }
     observe(scan.method, cls, reply, started);
