@@ -229,13 +229,20 @@ export function createLoop(
       const step = reduce(adopted, { kind: 'restarted', at: clock.now() });
       if (!('entry' in step))
         throw new GatewayError('control_start', 'invariant', `no way to restart from ${adopted.phase}`);
-      await journal.append(step.entry);
-      durable = step.state;
-      logger.info(
-        { phase: step.state.phase, epoch: step.state.epoch, records: entries.length },
-        'switch: journal replayed',
-      );
-      adopt(step);
+      // What is pushed meanwhile waits in the queue: it must be reduced from the restarted state, not from the replayed one.
+      isTurning = true;
+      try {
+        await journal.append(step.entry);
+        durable = step.state;
+        logger.info(
+          { phase: step.state.phase, epoch: step.state.epoch, records: entries.length },
+          'switch: journal replayed',
+        );
+        adopt(step);
+      } finally {
+        isTurning = false;
+      }
+      go();
     },
     push(event, done = nobody) {
       if (isClosed || overtake(event) !== null) return done();

@@ -510,6 +510,27 @@ describe('the journal', () => {
 });
 
 describe('a restart', () => {
+  it('takes what it sees while its own record is being flushed only after that record', async () => {
+    const world = fakeWorld();
+    await start(world);
+    expect(control.intent().phase).toBe('ready');
+    await control.close();
+
+    // The new network fell behind meanwhile, which the new process sees before its first record is on the disk.
+    world.applied = 1;
+    world.journal.setMode('hang');
+    control = createControl(OPTIONS, world.ports());
+    const starting = control.start();
+    await settle();
+    await world.changed();
+    world.journal.setMode('ok');
+    await starting;
+    await settle();
+    expect(control.intent().phase).toBe('syncing');
+    // The next process accepts what this one wrote.
+    await expect(restarted(world)).resolves.toMatchObject({ committed: false, epoch: 10 });
+  });
+
   /** Ends the process at its n-th record: the ones before are durable, the record itself is or is not. */
   const runUntil = async (crashAt: number, isRecordKept: boolean) => {
     const clock = fakeClock();
