@@ -88,7 +88,10 @@ export function rollingWork(context: WorkContext): (signal: AbortSignal) => Prom
     const offered = new Set<string>();
     while (!signal.aborted) {
       const open = ledger.unresolved('old').filter(write => write.node === node && !safe.has(write.hash));
-      if (open.length === 0) return push({ kind: 'secured', node, offered: offered.size, at: now() });
+      if (open.length === 0) {
+        const build = await attempt(reads.build(ref));
+        return push({ kind: 'secured', node, offered: offered.size, build, at: now() });
+      }
       for (const write of [...open].sort(byNonce)) {
         if (signal.aborted) return;
         if (await someoneKnows(reads, write)) safe.add(write.hash);
@@ -140,17 +143,21 @@ export function rollingWork(context: WorkContext): (signal: AbortSignal) => Prom
     return empty.every(one => one !== false);
   }
 
-  /** Announced: waits for the operator. A restart too short to be refused shows as a lower height or as catching up. */
+  /**
+   * Announced: waits for the operator. A restart too short to be refused shows as a lower height, another build, or hashes of
+   * its own.
+   */
   async function awaitGone(signal: AbortSignal): Promise<void> {
     const reads = createNodeReads(nodes, signal);
     const since = clock.monotonic();
     let failures = 0;
     let height = 0;
-    while (!signal.aborted) {
+    for (let look = 1; !signal.aborted; look += 1) {
       const seen = await settle(reads.health(ref));
       if ('value' in seen) {
         failures = 0;
-        if (seen.value.height < height) return push({ kind: 'gone', node, at: now() });
+        const isOther = look % HEALTH_EVERY === 1 && (await isAnotherProcess(reads, seen.value));
+        if (seen.value.height < height || isOther) return push({ kind: 'gone', node, at: now() });
         height = seen.value.height;
       } else if (seen.refused || ++failures >= 3) return push({ kind: 'gone', node, at: now() });
       await tellLate(since, `${node} still runs`);
@@ -158,6 +165,12 @@ export function rollingWork(context: WorkContext): (signal: AbortSignal) => Prom
         return doubt(`${node} was announced and nobody stopped it in ${seconds(options.operatorMs)}`, null);
       await sleep(clock, LOOK_MS, signal);
     }
+  }
+
+  async function isAnotherProcess(reads: NodeReads, health: NodeHealth): Promise<boolean> {
+    const build = await attempt(reads.build(ref));
+    const { buildBefore } = state;
+    return (buildBefore !== null && build !== null && build !== buildBefore) || (await oddity(reads, health)) !== null;
   }
 
   async function tellLate(since: number, text: string): Promise<void> {

@@ -62,6 +62,8 @@ export interface RollingState extends StepMarks {
   readonly node: string | null;
   /** When it was the operator's turn, for the story. */
   readonly readyAt: number | null;
+  /** Its build before: another one means that it was restarted, also when nobody was there to see it go. */
+  readonly buildBefore: string | null;
   readonly hold: 'none' | 'held' | 'refused';
   /** The leader has made its first block since it was away. */
   readonly moving: boolean;
@@ -92,7 +94,7 @@ export type RollingEvent =
   /** Nothing of ours is on its way to the node any more, or the wait for it is over. */
   | ({ readonly kind: 'drained'; readonly node: string; readonly left: number } & At)
   /** Every write it accepted is in a block or known to another node; `offered` were sent there. */
-  | ({ readonly kind: 'secured'; readonly node: string; readonly offered: number } & At)
+  | ({ readonly kind: 'secured'; readonly node: string; readonly offered: number; readonly build: string | null } & At)
   /** Writes are held, all mempools are empty, and one more block came. */
   | ({ readonly kind: 'quiet'; readonly node: string; readonly height: Height } & At)
   | ({ readonly kind: 'gone'; readonly node: string } & At)
@@ -125,6 +127,7 @@ export const initialRolling: RollingState = {
   roll: null,
   node: null,
   readyAt: null,
+  buildBefore: null,
   hold: 'none',
   moving: true,
   late: null,
@@ -287,8 +290,10 @@ const TABLE: Table<RollingState, RollingEvent> = {
   draining: { ...stepRow, drained: mine(state => enter(state, 'securing')), gone: tooEarly },
   securing: {
     ...stepRow,
-    secured: mine((state, { at }) =>
-      leads(state) ? { ...enter(state, 'quieting'), hold: 'held' } : { ...enter(state, 'ready'), readyAt: at },
+    secured: mine((state, { at, build: buildBefore }) =>
+      leads(state)
+        ? { ...enter(state, 'quieting'), hold: 'held', buildBefore }
+        : { ...enter(state, 'ready'), readyAt: at, buildBefore },
     ),
     gone: tooEarly,
   },

@@ -50,6 +50,18 @@ const FURTHER: Readonly<Record<RollingState['phase'], RollingEvent['kind']>> = {
   finished: 'start',
 };
 
+const OFFLINE_FURTHER: Readonly<Record<OfflineState['phase'], OfflineEvent['kind']>> = {
+  idle: 'start',
+  draining: 'drained',
+  stopping: 'frozen',
+  frozen: 'export',
+  building: 'checked',
+  verified: 'open',
+  committed: 'adopted',
+  opening: 'opened',
+  switched: 'moved',
+};
+
 function rollingEvent(kind: RollingEvent['kind'], state: RollingState, at: number, random: Dice): RollingEvent {
   // Mostly about the node whose turn it is, sometimes a late answer about another.
   const node = random.next(5) === 0 ? random.pick(NODES) : (state.node ?? 'n1');
@@ -67,7 +79,7 @@ function rollingEvent(kind: RollingEvent['kind'], state: RollingState, at: numbe
     case 'drained':
       return { kind, node, left: 0, at };
     case 'secured':
-      return { kind, node, offered: 0, at };
+      return { kind, node, offered: 0, build: null, at };
     case 'quiet':
       return { kind, node, height: 5, at };
     case 'agreed':
@@ -154,7 +166,8 @@ describe(`random walks (repeat with: ${REPEAT})`, () => {
       const random = dice(SEED + walk);
       let state: OfflineState = offline.initial;
       for (let step = 1; step < STEPS; step += 1) {
-        const event = offlineEvent(random.pick(OFFLINE_EVENTS), step, random);
+        const kind = random.next(3) > 0 ? OFFLINE_FURTHER[state.phase] : random.pick(OFFLINE_EVENTS);
+        const event = offlineEvent(kind, step, random);
         const next = offline.transition(state, event);
         if (isRefused(next)) continue;
         expect(next.epoch).toBeGreaterThanOrEqual(state.epoch);
