@@ -3,6 +3,7 @@ import type { Explanation } from './admin/contract.js';
 import type { Config } from './config/index.js';
 import type { NetworkName } from './model/index.js';
 import { systemClock } from './platform/index.js';
+import { proxyOptions } from './gateway-proxy.js';
 import { createProxy } from './proxy/index.js';
 import { project, type Intent, type NetworkView, type RoutingSnapshot } from './routing/index.js';
 import { createMetrics, silentLogger } from './telemetry/index.js';
@@ -16,7 +17,7 @@ export function explainOffline(config: Config, request: Uint8Array): Explanation
   const none = (): (() => void) => () => undefined;
   const never = (): Promise<never> => Promise.reject(new Error('nothing is sent while explaining'));
   const proxy = createProxy(
-    { listen: config.listen, writes: config.writes },
+    proxyOptions(config),
     {
       snapshot: () => snapshot,
       onSnapshot: none,
@@ -28,6 +29,7 @@ export function explainOffline(config: Config, request: Uint8Array): Explanation
         send: never,
         get: never,
         call: never,
+        url: () => null,
         probeNow: never,
       },
       ledger: {

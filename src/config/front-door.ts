@@ -102,6 +102,28 @@ const http = z
   })
   .prefault({});
 
+const opaque = z
+  .array(
+    z.strictObject({
+      path: fixed(
+        z
+          .string()
+          .regex(
+            /^(?!\/(?:rpc|spec|migration)(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/,
+            'must be a plain path that is none of our own',
+          )
+          .meta({ 'x-form': 'a path such as /auth, not below /rpc, /spec or /migration' }),
+        'This path and everything below it.',
+      ),
+      network: fixed(
+        z.enum(['affine', 'old', 'new']).default('affine'),
+        'Whose nodes answer; affine: those of the network that takes writes.',
+      ),
+    }),
+  )
+  .max(100)
+  .default([]);
+
 export const frontDoor = {
   limits: fixed(limits, 'How much clients may ask for.'),
   shield: fixed(
@@ -109,6 +131,7 @@ export const frontDoor = {
     'Malformed requests that nodes would suffer from: off, warn (counted) or refuse, rule by rule.',
   ),
   http: fixed(http, 'Who may come in at the public address.'),
+  opaque: fixed(opaque, 'Other paths of the nodes, passed on unread with their web sockets: sign-in, REST routes.'),
 } as const;
 
 function isCidr(text: string): boolean {

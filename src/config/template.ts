@@ -65,6 +65,10 @@ dataDir: ./data
 #   trustedProxies: [10.0.0.0/8]
 #   tls: { cert: /etc/switchyard/cert.pem, key: /etc/switchyard/key.pem }
 
+# Other paths of the nodes (and everything below them), passed on unread, web sockets included.
+# opaque:
+#   - { path: /auth, network: affine }    # affine | old | new
+
 # When a switch may begin, and how long an attempt may take.
 # cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000 }
 

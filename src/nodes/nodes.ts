@@ -70,6 +70,8 @@ export interface Nodes {
   drain(node: NodeRef): boolean;
   resume(node: NodeRef): boolean;
   probeNow(network: NetworkName): Promise<void>;
+  /** Where a node is, as configured; null when there is none of that name. */
+  url(node: NodeRef): string | null;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -88,13 +90,16 @@ export function createNodes(options: NodesOptions, ports: NodesPorts): Nodes {
   const changes = createNotifier();
   const probes = createNotifier();
   const networks = new Map<NetworkName, Network>();
+  const urls = new Map<string, string>();
   let running = false;
   let ended = false;
 
   function addNetwork(name: NetworkName, network: NetworkOptions): void {
     const added: Network = { name, chainId: network.chainId, nodes: new Map(), view: null };
-    for (const { name: nodeName, url } of network.nodes)
+    for (const { name: nodeName, url } of network.nodes) {
+      urls.set(nodeId({ network: name, name: nodeName }), url);
       added.nodes.set(nodeName, addNode(added, { network: name, name: nodeName }, url));
+    }
     networks.set(name, added);
   }
 
@@ -255,6 +260,7 @@ export function createNodes(options: NodesOptions, ports: NodesPorts): Nodes {
     },
     drain: ref => feedKnown(ref, 'drain'),
     resume: ref => feedKnown(ref, 'resume'),
+    url: ref => urls.get(nodeId(ref)) ?? null,
     async probeNow(network) {
       await Promise.all([...(networks.get(network)?.nodes.values() ?? [])].map(node => node.probe()));
     },

@@ -31,6 +31,8 @@ export interface NodesPort {
   get(node: NodeRef, path: string, options: UpstreamOptions): Promise<Upstream>;
   call<T>(node: NodeRef, method: string, params: unknown, options?: CallOptions): Promise<T>;
   probeNow(network: NetworkName): Promise<void>;
+  /** Where a node is; null when there is none of that name. Never for an answer. */
+  url(node: NodeRef): string | null;
 }
 
 export interface UpstreamOptions {
@@ -110,8 +112,17 @@ export interface ProxyOptions {
   readonly origins?: readonly string[];
   /** CIDRs of proxies in front, whose `X-Forwarded-For` is believed. */
   readonly trustedProxies?: readonly string[];
+  /** Paths that are passed on unread. */
+  readonly opaque?: readonly OpaquePath[];
   /** PEM files; read again by `reloadTls`. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+}
+
+export interface OpaquePath {
+  /** This path and everything below it. */
+  readonly path: string;
+  /** affine: the network that takes writes. */
+  readonly network: 'affine' | NetworkName;
 }
 
 export interface ProxyLimits {

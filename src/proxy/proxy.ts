@@ -16,6 +16,7 @@ import { hasTwoHosts, readBody, sessionToken, setCors, writeJson, writeText } fr
 import { createLimits } from './limits.js';
 import { createMemory } from './memory.js';
 import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
+import { createOpaque } from './opaque.js';
 import { createReadGate } from './read-gate.js';
 import { createResolver } from './resolver.js';
 import { createRpc, type RpcAnswer } from './rpc.js';
@@ -93,9 +94,14 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     candidates,
     isRunning: hash => writes.isRunning(hash),
   });
-  const rpc = createRpc(limits, { calls, writes, shield, admission: createLimits(limits, clock), clock, metrics });
+  const admission = createLimits(limits, clock);
+  const rpc = createRpc(limits, { calls, writes, shield, admission, clock, metrics });
   const clients = createClients(options.trustedProxies ?? []);
   const door = createDoor(options.hosts ?? [], options.origins ?? []);
+  const opaque = createOpaque(
+    { paths: options.opaque ?? [], readMs: limits.readMs, bodyBytesMax: limits.bodyBytesMax },
+    { ...shared, candidates, admission, clientOf: request => clients.of(request) },
+  );
   const tokens = createSessionTokens(ports.secret);
   const feed = createFeed(() => ports.migrationValue());
 
@@ -131,6 +137,8 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
         return writeJson(response, 200, Buffer.from(JSON.stringify(ports.migrationValue())), headers);
       return feed.events(request, response, headers);
     }
+    const rule = opaque.match(url);
+    if (rule !== null) return opaque.web(rule, request, response, headers);
     writeText(response, 404, '404 page not found\n', headers);
   }
 
@@ -243,6 +251,8 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     if (hasTwoHosts(request) || door.check(request) !== null) return refuseUpgrade(socket, '403 Forbidden');
     if (request.url === '/migration/v1/ws' && request.method === 'GET' && closing === null)
       return feed.upgrade(request, socket, head);
+    const rule = closing === null ? opaque.match(request.url ?? '') : null;
+    if (rule !== null) return opaque.upgrade(rule, request, socket, head);
     refuseUpgrade(socket, '404 Not Found');
   }
 
@@ -281,6 +291,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
       ports.onSnapshot(() => {
         writes.hold.look();
         feed.look();
+        opaque.look();
       }),
       resolver.subscribe(() => writes.hold.look()),
     );
@@ -292,6 +303,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   async function drain(): Promise<void> {
     const closingServer = server;
     feed.close();
+    opaque.close();
     if (closingServer !== null) {
       const closed = new Promise<void>(resolve => closingServer.close(() => resolve()));
       const idle = setInterval(() => closingServer.closeIdleConnections(), 50);
@@ -304,6 +316,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
       clearTimeout(deadline);
       clearTimeout(release);
     }
+    opaque.destroy();
     for (const stop of stops.splice(0)) stop();
     resolver.close();
   }
@@ -318,6 +331,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
       resolver.close();
       writes.hold.clear();
       feed.close();
+      opaque.destroy();
       server?.close();
       server?.closeAllConnections();
       for (const socket of sockets) socket.destroy();
