@@ -17,13 +17,13 @@ import {
   startGateway,
   startOld,
   until,
+  warmUp,
   watchStatus,
   type Load,
   type Stage,
 } from './stage.js';
 
 const NODES = 3;
-const WARM_MS = 3_000;
 const AFTER_MS = 4_000;
 const ETA_S = 30;
 
@@ -59,7 +59,7 @@ export async function tellOffline(stage: Stage): Promise<StrategyResult> {
   watchStatus(stage, gateway, () => load);
   const loadStarted = performance.now();
   load = startClients(stage, gateway.url, old.chainId);
-  await pause(stage, WARM_MS);
+  await warmUp(stage, load);
   const step = (wanted: string): Promise<OfflineStatus> =>
     until<OfflineStatus>(stage, gateway, '/v1/offline/status', ({ step: now }) => now === wanted, `step ${wanted}`);
 

@@ -5,10 +5,19 @@ import { createNodeClient } from '../verdict/node-client.js';
 import { compareNetworks, readTables } from '../verdict/tables.js';
 import { longestSilence, readAttempts, type Span } from './attempts.js';
 import { buildStrategyResult, type StrategyResult } from './result.js';
-import { pause, startClients, startGateway, startOld, until, watchStatus, type Load, type Stage } from './stage.js';
+import {
+  pause,
+  startClients,
+  startGateway,
+  startOld,
+  until,
+  warmUp,
+  watchStatus,
+  type Load,
+  type Stage,
+} from './stage.js';
 
 const NODES = 3;
-const WARM_MS = 3_000;
 const AFTER_MS = 3_000;
 /** How long the operator needs to put the new build in place. */
 const UPGRADE_MS = 300;
@@ -38,7 +47,7 @@ export async function tellRolling(stage: Stage): Promise<StrategyResult> {
   watchStatus(stage, gateway, () => load);
   const loadStarted = performance.now();
   load = startClients(stage, gateway.url, network.chainId);
-  await pause(stage, WARM_MS);
+  await warmUp(stage, load);
 
   await gateway.admin('POST', '/v1/upgrade/watch', { reason: 'demo' });
   const restarts = await restartAll(stage, gateway, network.nodes);

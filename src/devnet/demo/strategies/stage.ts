@@ -34,6 +34,7 @@ export interface Stage {
 /** The longest any step of the story may take. */
 const STEP_MS = 90_000;
 const SAMPLE_MS = 60;
+const WARM_MS = 2_000;
 
 export function createStage(options: DemoOptions, folder: string, screen: Screen, signal: AbortSignal): Stage {
   const devnet = createDevnet({ createEngine: () => createEngine({ templateFolder: templateFolder() }) });
@@ -178,6 +179,14 @@ export async function command<T>(
   } catch {
     throw new Error(`switchyard ${args.join(' ')}: exit code ${code}, no JSON: ${text.slice(0, 200)}`);
   }
+}
+
+/** Until every writer has written, so that there is a before to compare with; then a little longer. */
+export async function warmUp(stage: Stage, { writers }: Load): Promise<void> {
+  const deadline = performance.now() + STEP_MS;
+  while ((writers.latest()?.acknowledged ?? 0) < stage.options.writers && performance.now() < deadline)
+    await pause(stage, SAMPLE_MS);
+  await pause(stage, WARM_MS);
 }
 
 export async function pause({ signal }: Stage, ms: number): Promise<void> {
