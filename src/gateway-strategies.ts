@@ -24,7 +24,8 @@ export interface Decider {
   readonly offline: OfflineControl | null;
 }
 
-export interface DeciderInputs extends Omit<ControlPorts, 'journal' | 'nodes' | 'ledger'> {
+export interface DeciderInputs extends Omit<ControlPorts, 'journal' | 'nodes' | 'ledger' | 'proxy'> {
+  readonly proxy: ControlPorts['proxy'] & StrategyPorts['proxy'];
   readonly journal: Journal;
   readonly nodes: Nodes;
   readonly ledger: Ledger;
@@ -88,7 +89,7 @@ function tablesOf({ nodes, clock, logger, metrics }: DeciderInputs): TablesPort 
         // Whoever asks has decided that this node is to be asked, drained or not.
         return { ...view, name: network, nodes: [{ ...found, network, name, state: 'up' as const }] };
       },
-      subscribe: nodes.subscribe,
+      subscribe: (listener: () => void) => nodes.subscribe(listener),
       call: <T>(
         asked: NodeRef,
         method: string,

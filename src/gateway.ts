@@ -6,12 +6,12 @@ import { configChanges, type Config, type ConfigChange } from './config/index.js
 import type { Control } from './control/index.js';
 import { adminPorts } from './gateway-admin.js';
 import { proxyOptions } from './gateway-proxy.js';
-import { createDecider, type Decider } from './gateway-strategies.js';
+import { createDecider, type Decider, type DeciderInputs } from './gateway-strategies.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
 import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
 import { lockFolder, sleep, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
-import { createProxy, type Proxy } from './proxy/index.js';
+import { createProxy, type Proxy, type ProxyPorts } from './proxy/index.js';
 import { createReplication, createVerifier, type Replication, type Verifier } from './replication/index.js';
 import {
   createChangesetArchive,
@@ -33,7 +33,17 @@ export interface GatewayPlatform {
   readonly fatal: (error: Error) => void;
   /** Reads the configuration again; absent where there is no file. */
   readonly reload?: () => Promise<Config>;
+  readonly seams?: GatewaySeams;
 }
+
+/** Where a test puts itself between two rooms (kills at a record, known-broken variants); the program hands in none. */
+export interface GatewaySeams {
+  readonly journal?: (journal: Journal) => Journal;
+  readonly control?: (ports: DeciderInputs) => DeciderInputs;
+  readonly proxy?: (ports: ProxyPorts) => ProxyPorts;
+}
+
+const asIs = <T>(ports: T): T => ports;
 
 export interface Gateway {
   /** Listening on every address when it resolves. */
@@ -189,7 +199,8 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
   await mkdir(config.dataDir, { recursive: true });
   const archive = createChangesetArchive({ folder: join(config.dataDir, 'archive') });
   const ledger = createLedger({ folder: join(config.dataDir, 'ledger') });
-  const journal = await openJournal({ folder: join(config.dataDir, 'journal') }, { clock });
+  const seams = { journal: asIs<Journal>, control: asIs<DeciderInputs>, proxy: asIs<ProxyPorts>, ...platform.seams };
+  const journal = seams.journal(await openJournal({ folder: join(config.dataDir, 'journal') }, { clock }));
   if (journal.tornBytes > 0)
     logger.warn({ bytes: journal.tornBytes }, 'the journal ended in an unfinished record, which was cut off');
   await archive.open();
@@ -209,20 +220,24 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
     if (late.proxy === null) throw new GatewayError('not_started', 'invariant', 'the proxy is used before it is made');
     return late.proxy;
   };
-  const decider = createDecider(current, {
-    ...shared,
-    journal,
-    nodes,
-    replication: { ...replication, announced: () => announcedBy(replication) },
-    ledger,
-    proxy: {
-      quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
-      held: () => proxyOf().held(),
-      inFlightWrites: () => proxyOf().inFlightWrites(),
-    },
-    strangers: () => replication.strangers().total,
-    fatal: platform.fatal,
-  });
+  const decider = createDecider(
+    current,
+    seams.control({
+      ...shared,
+      journal,
+      nodes,
+      replication: { ...replication, announced: () => announcedBy(replication) },
+      ledger,
+      proxy: {
+        quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
+        held: () => proxyOf().held(),
+        inFlightWrites: () => proxyOf().inFlightWrites(),
+        challenges: node => proxyOf().challenges(node),
+      },
+      strangers: () => replication.strangers().total,
+      fatal: platform.fatal,
+    }),
+  );
   const { control } = decider;
   const snapshots = createSnapshotSource({
     config: current,
@@ -235,7 +250,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
   });
   late.proxy = createProxy(
     proxyOptions(config),
-    {
+    seams.proxy({
       ...shared,
       snapshot: () => snapshots.current(),
       onSnapshot: listener => snapshots.subscribe(listener),
@@ -243,7 +258,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       ledger,
       migrationValue: () => migrationPublic(snapshots.current(), current()),
       secret: await sessionSecret(config.dataDir),
-    },
+    }),
   );
   return { ...decider, nodes, archive, ledger, journal, replication, verifier, proxy: late.proxy, snapshots };
 }

@@ -132,7 +132,7 @@ export function createOfflineControl(options: OfflineOptions, ports: StrategyPor
   const work = (state: OfflineState): void =>
     runner.run(
       state.phase === 'idle' ? null : state.phase,
-      offlineWork({ options, ports: shared, state: loop.state, epoch: loop.epoch, push }),
+      offlineWork({ options, ports: shared, state: () => loop.state(), epoch: () => loop.epoch(), push }),
     );
 
   /** What must hold before writes are stopped. */

@@ -55,10 +55,7 @@ const MOVING_MIN_MS = 3000;
 const MOVING_MAX_MS = 12_000;
 const HAND_OVER_BLOCKS = 10;
 
-export function createRollingControl(
-  options: RollingOptions,
-  ports: StrategyPorts & { readonly challenges?: (node: NodeRef) => number },
-): RollingControl {
+export function createRollingControl(options: RollingOptions, ports: StrategyPorts): RollingControl {
   const { clock, nodes } = ports;
   const logger = ports.logger.child({ component: 'rolling' });
   const shared = { ...ports, logger };
@@ -126,7 +123,13 @@ export function createRollingControl(
     const name = isRolling(state) && state.phase !== 'stopped' ? `${state.phase} ${state.node}` : null;
     runner.run(
       name,
-      rollingWork({ options, ports: shared, state: loop.state, epoch: loop.epoch, push, challenges: ports.challenges }),
+      rollingWork({
+        options,
+        ports: shared,
+        state: () => loop.state(),
+        epoch: () => loop.epoch(),
+        push,
+      }),
     );
   }
 

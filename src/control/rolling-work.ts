@@ -27,8 +27,6 @@ interface WorkContext {
   readonly state: () => RollingState;
   readonly epoch: () => number;
   readonly push: (event: RollingEvent) => Promise<void>;
-  /** Challenges of a node that a client may still come back with; absent: none are known. */
-  readonly challenges?: ((node: NodeRef) => number) | undefined;
 }
 
 /** Reference 1.7: calls in progress, sync waits and challenges all end within this. */
@@ -68,7 +66,7 @@ export function rollingWork(context: WorkContext): (signal: AbortSignal) => Prom
     const until = clock.monotonic() + DRAIN_MS;
     let left = 0;
     for (let look = 1; !signal.aborted; look += 1) {
-      left = nodes.load(ref) + (context.challenges?.(ref) ?? 0);
+      left = nodes.load(ref) + proxy.challenges(ref);
       if (left === 0 || clock.monotonic() > until) break;
       if (look % HEALTH_EVERY === 0 && (await isGone(reads))) return push({ kind: 'gone', node, at: now() });
       await sleep(clock, LOOK_MS, signal);

@@ -40,7 +40,7 @@ interface Settings<S extends StrategyState, E extends StrategyEvent> {
   readonly name: 'rolling' | 'offline';
   readonly machine: Machine<S, E>;
   /** A step became what the gateway acts on. */
-  adopted(from: S, to: S): void;
+  readonly adopted: (from: S, to: S) => void;
 }
 
 const RETRY_MS = 200;

@@ -64,6 +64,8 @@ export interface StrategyProxyPort {
   /** Resolves when no write admitted under an older epoch can reach the old network any more. */
   quiesced(epoch: number, signal: AbortSignal): Promise<void>;
   inFlightWrites(): number;
+  /** Challenges that a node issued and that a client may still come back with. */
+  challenges(node: NodeRef): number;
 }
 
 /** Comparing data, whoever has it. */

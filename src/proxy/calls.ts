@@ -163,7 +163,12 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
     pinned: NodeRef | null,
   ): Promise<NodeView | null> {
     if (pinned !== null)
-      return gate.candidates(pinned.network).find(node => node.name === pinned.name && !tried.has(node.id)) ?? null;
+      // Also on a node that is being taken out: nobody else knows its challenges.
+      return (
+        nodes
+          .view(pinned.network)
+          ?.nodes.find(node => node.name === pinned.name && node.state !== 'quarantined' && !tried.has(node.id)) ?? null
+      );
     if (call.cls === 'read') {
       const node = gate.pick(context.reader, networks, context.snapshot, tried);
       return node ?? gate.await(context.reader, networks, context.snapshot, tried, context.signal);

@@ -7,6 +7,8 @@ export interface Memory {
   /** Node that issued a challenge (64 hex digits), within the challenge's life. */
   issuer(challenge: string): NodeRef | null;
   issued(challenge: string, node: NodeRef): void;
+  /** Challenges of a node that a client may still come back with. */
+  outstanding(node: NodeRef): number;
   /** A challenge works once, also when the call fails. */
   used(challenge: string): void;
   /** Final answer about a hash, as the node gave it: outlives the network it came from. */
@@ -31,6 +33,8 @@ export function createMemory(): Memory {
   return {
     issuer: challenge => challenges.get(challenge) ?? null,
     issued: (challenge, node) => void challenges.set(challenge, node),
+    outstanding: ({ network, name }) =>
+      [...challenges.values()].filter(node => node.network === network && node.name === name).length,
     used: challenge => void challenges.delete(challenge),
     answer: (method, hash) => answers.get(`${method} ${hash}`) ?? null,
     keep(method, hash, network, body) {

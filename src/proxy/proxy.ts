@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
-import { GatewayError, messageOf, type Epoch, type NetworkName, type TxHash } from '../model/index.js';
+import { GatewayError, messageOf, type Epoch, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
@@ -41,6 +41,8 @@ export interface Proxy {
   quiesced(epoch: Epoch, signal?: AbortSignal): Promise<void>;
   held(): { readonly count: number; readonly bytes: number };
   inFlightWrites(): number;
+  /** Challenges that a node issued through us and that a client may still come back with. */
+  challenges(node: NodeRef): number;
   /** How a JSON-RPC request would be routed now, by the functions that route it. */
   explain(request: Uint8Array): RequestExplanation;
   /** What is known about a transaction: our own record, and what the networks say. */
@@ -81,7 +83,8 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const gate = createReadGate(limits, shared);
   const candidates = (network: NetworkName): readonly NodeView[] => gate.candidates(network);
   const lookup = createTxLookup(nodes, candidates);
-  const calls = createCalls(limits, { ...shared, gate, memory: createMemory() });
+  const memory = createMemory();
+  const calls = createCalls(limits, { ...shared, gate, memory });
   const shield = createShield(options.shield);
   const writes = createWrites(
     { hold: options.writes, limits },
@@ -108,12 +111,18 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const requestPrefix = randomBytes(5).toString('hex');
   const stops: (() => void)[] = [];
   const sockets = new Set<Socket>();
+  const pipelined = new WeakMap<Socket, number>();
   let requests = 0;
   let server: Server | null = null;
   let closing: Promise<void> | null = null;
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const headers: Record<string, string> = {};
+    // Requests that come in one packet are all begun at once, and their answers wait for each other in memory.
+    const begun = (pipelined.get(request.socket) ?? 0) + 1;
+    pipelined.set(request.socket, begun);
+    if (begun > limits.pipelineMax) return void request.socket.destroy();
+    response.once('close', () => pipelined.set(request.socket, pipelined.get(request.socket)! - 1));
     if (hasTwoHosts(request)) return writeText(response, 400, 'Bad Request\n', { connection: 'close' });
     const shut = door.check(request);
     if (shut !== null) {
@@ -279,6 +288,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
         ? createServer(serverOptions)
         : createSecureServer({ ...serverOptions, ...(await readTls(tls)), minVersion: 'TLSv1.2' });
     server.maxConnections = CONNECTIONS_MAX;
+    server.timeout = limits.stallMs;
     server.on('request', onRequest);
     server.on('upgrade', onUpgrade);
     server.on('connection', onConnection);
@@ -343,6 +353,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     },
     quiesced: (epoch, signal) => writes.flights.quiesced(epoch, signal),
     held: () => writes.hold.held(),
+    challenges: node => memory.outstanding(node),
     inFlightWrites: () => writes.flights.count(),
     explain: request =>
       explainRequest(request, {

@@ -139,7 +139,8 @@ const RETRY_MS = 2000;
 
 type Of<K extends RollingEvent['kind']> = Cell<RollingState, Extract<RollingEvent, { kind: K }>>;
 
-const leads = ({ roll, node }: RollingState): boolean => roll?.leader != null && roll.leader.node === node;
+const leads = ({ roll, node }: RollingState): boolean =>
+  roll !== null && roll.leader !== null && roll.leader.node === node;
 
 /** Facts about a node whose turn it is not are late answers. */
 const mine =

@@ -149,6 +149,20 @@ test('a challenge ties its call to the node that issued it; an unknown one is an
   expect((await rpc('user.call', { body: { payload: '', challenge: b64 } })).json.error?.code).toBe(-1001);
 });
 
+test('a node that is being taken out still gets the calls with its own challenges, and nothing else', async () => {
+  const { rpc, oldNodes, nodes, proxy } = await open();
+  const { json } = await rpc('user.challenge');
+  const b64 = Buffer.from(String(json.result?.['challenge']), 'hex').toString('base64');
+  const issuer = oldNodes.find(node => node.calls.some(call => call.method === 'user.challenge'))!;
+  const ref = { network: 'old', name: issuer.name } as const;
+  expect(proxy.challenges(ref)).toBe(1);
+  nodes.drain(ref);
+  const call = { body: { payload: '', challenge: b64 }, auth_type: 'secp256k1_ep', sender: '', signature: '' };
+  expect((await rpc('user.call', call)).json.result?.['node']).toBe(issuer.name);
+  expect(proxy.challenges(ref)).toBe(0);
+  expect((await rpc('user.account', {})).json.result?.['node']).not.toBe(issuer.name);
+});
+
 test('a batch is answered in order with one snapshot, notifications are run and not answered', async () => {
   const { post, old } = await open();
   const tx = makeTx(1);

@@ -281,7 +281,7 @@ export function createModel(clock: ReturnType<typeof modelClock>) {
       resume: ({ network, name }) => mark(network, name, false),
     },
     ledger: { unresolved: () => [], get: () => undefined, lastMined: () => null },
-    proxy: { quiesced: async () => undefined, inFlightWrites: () => 0 },
+    proxy: { quiesced: async () => undefined, inFlightWrites: () => 0, challenges: () => 0 },
     tables: {
       compare,
       digest: async node => [{ table: 'main.users', rows: 20, sha256: `${find(node).node.oddRows}` }],
