@@ -11,7 +11,7 @@ import { sleep, systemClock } from '../../src/platform/index.js';
 export interface GatewayChild {
   readonly url: string;
   readonly adminUrl: string;
-  /** With these variables in its environment; resolves when it is alive. Throws when it ends before. */
+  /** With these variables in its environment; resolves when it has started. Throws when it ends before. */
   start(env?: Readonly<Record<string, string>>): Promise<void>;
   isRunning(): boolean;
   signal(signal: NodeJS.Signals): void;
@@ -85,7 +85,7 @@ export async function createGatewayChild(options: GatewayChildOptions): Promise<
       child = started;
       exit = new Promise(resolve => started.once('exit', resolve));
       const deadline = performance.now() + START_MS;
-      while (!(await answers(`${adminUrl}/livez`))) {
+      while (!(await answers(`${adminUrl}/startupz`))) {
         if (!isRunning()) throw new Error(`the gateway ended while starting; its log: ${folder}/gateway.log`);
         if (performance.now() > deadline) throw new Error(`the gateway did not start; its log: ${folder}/gateway.log`);
         await sleep(systemClock, 20);
