@@ -11,7 +11,7 @@ import { longestSilence, readAttempts, refusalsByReason } from './attempts.js';
 import { buildStrategyResult, type StrategyResult } from './result.js';
 import { heldWrites } from './rolling.js';
 import {
-  command,
+  expectExit,
   pause,
   startClients,
   startGateway,
@@ -156,20 +156,6 @@ export async function tellOffline(stage: Stage): Promise<StrategyResult> {
 
 /** Words that tell a client what to do; anything else came from a node or from nowhere. */
 const KNOWN_REASONS: ReadonlySet<string> = new Set(['halted', 'hold_expired', 'chain_switched', 'hold_full']);
-
-async function expectExit<T>(
-  stage: Stage,
-  gateway: Parameters<typeof command>[1],
-  args: readonly string[],
-  wanted: number,
-): Promise<T> {
-  const { code, output } = await command<T>(stage, gateway, args);
-  if (code !== wanted)
-    throw new Error(
-      `switchyard ${args.slice(0, 2).join(' ')}: exit code ${code} instead of ${wanted}: ${JSON.stringify(output).slice(0, 800)}`,
-    );
-  return output;
-}
 
 /** genesis.json of `kwild snapshot create`: validators, leader and hash from the database, the rest defaults. */
 async function genesisAsWritten(old: NetworkHandle, hash: string): Promise<Record<string, unknown>> {

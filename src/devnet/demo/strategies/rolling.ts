@@ -6,6 +6,7 @@ import { compareNetworks, readTables } from '../verdict/tables.js';
 import { longestSilence, readAttempts, type Span } from './attempts.js';
 import { buildStrategyResult, type StrategyResult } from './result.js';
 import {
+  expectExit,
   pause,
   startClients,
   startGateway,
@@ -49,8 +50,10 @@ export async function tellRolling(stage: Stage): Promise<StrategyResult> {
   load = startClients(stage, gateway.url, network.chainId);
   await warmUp(stage, load);
 
-  await gateway.admin('POST', '/v1/upgrade/watch', { reason: 'demo' });
-  const restarts = await restartAll(stage, gateway, network.nodes);
+  await expectExit(stage, gateway, ['upgrade', 'plan'], 0);
+  // The command tells every step and ends when every node is back; it runs beside the operator's own work.
+  const watching = expectExit(stage, gateway, ['upgrade', 'watch'], 0);
+  const [restarts] = await Promise.all([restartAll(stage, gateway, network.nodes), watching]);
   screen.say('every node is back');
   await pause(stage, AFTER_MS);
   const [writers, readers] = await Promise.all([load.writers.stop(), load.readers.stop()]);

@@ -181,6 +181,21 @@ export async function command<T>(
   }
 }
 
+/** The same, for a command whose exit code is part of the story. */
+export async function expectExit<T>(
+  stage: Stage,
+  gateway: GatewayProcess,
+  args: readonly string[],
+  wanted: number,
+): Promise<T> {
+  const { code, output } = await command<T>(stage, gateway, args);
+  if (code !== wanted)
+    throw new Error(
+      `switchyard ${args.slice(0, 2).join(' ')}: exit code ${code} instead of ${wanted}: ${JSON.stringify(output).slice(0, 800)}`,
+    );
+  return output;
+}
+
 /** Until every writer has written, so that there is a before to compare with; then a little longer. */
 export async function warmUp(stage: Stage, { writers }: Load): Promise<void> {
   const deadline = performance.now() + STEP_MS;
