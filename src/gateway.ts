@@ -12,11 +12,19 @@ import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
 import { lockFolder, sleep, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
 import { createProxy, type Proxy, type ProxyPorts } from './proxy/index.js';
-import { createReplication, createVerifier, type Replication, type Verifier } from './replication/index.js';
 import {
+  createRecentVerifier,
+  createReplication,
+  createVerifier,
+  type Replication,
+  type Verifier,
+} from './replication/index.js';
+import {
+  createAnswerStore,
   createChangesetArchive,
   createLedger,
   openJournal,
+  type AnswerStore,
   type ChangesetArchive,
   type Journal,
   type Ledger,
@@ -61,6 +69,7 @@ export interface Rooms extends Pick<Decider, 'rolling' | 'offline'> {
   readonly nodes: Nodes;
   readonly archive: ChangesetArchive;
   readonly ledger: Ledger;
+  readonly answers: AnswerStore;
   readonly journal: Journal;
   readonly replication: Replication;
   readonly verifier: Verifier;
@@ -170,6 +179,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
           await rooms.nodes.close();
           await rooms.journal.close();
           await rooms.ledger.close();
+          await rooms.answers.close();
           await rooms.archive.close();
         }
         await admin?.close();
@@ -205,6 +215,8 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
     logger.warn({ bytes: journal.tornBytes }, 'the journal ended in an unfinished record, which was cut off');
   await archive.open();
   await ledger.open();
+  const answers = createAnswerStore({ folder: join(config.dataDir, 'answers') });
+  await answers.open();
 
   const nodes = createNodes({ networks: config.networks, probes: config.probes }, shared);
   const replication = createReplication(
@@ -228,6 +240,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       nodes,
       replication: { ...replication, announced: () => announcedBy(replication) },
       ledger,
+      verifier: createRecentVerifier({ ...shared, nodes, archive }),
       proxy: {
         quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
         held: () => proxyOf().held(),
@@ -256,11 +269,12 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       onSnapshot: listener => snapshots.subscribe(listener),
       nodes,
       ledger,
+      answers,
       migrationValue: () => migrationPublic(snapshots.current(), current()),
       secret: await sessionSecret(config.dataDir),
     }),
   );
-  return { ...decider, nodes, archive, ledger, journal, replication, verifier, proxy: late.proxy, snapshots };
+  return { ...decider, nodes, archive, ledger, answers, journal, replication, verifier, proxy: late.proxy, snapshots };
 }
 
 /** Start and End as the new network was told them: own End and a shifted timeline differ from the old network's. */

@@ -31,7 +31,7 @@ export async function checkFinally(height: Height, context: FinalCheckContext): 
   const problems = [...contradictions(seen)];
   if (problems.length === 0 && verifier !== undefined) {
     try {
-      const { differences } = await verifier.verifyRecent(signal);
+      const { differences } = await verifier.verifyRecent(appliedHeight(seen) ?? height, signal);
       if (differences > 0) problems.push(`${differences} of the rows changed last differ between the networks`);
     } catch (error) {
       if (signal.aborted) return null;

@@ -73,6 +73,6 @@ export interface ProxyPort {
 }
 
 export interface VerifierPort {
-  /** Differing keys among recently changed rows; must end within the signal. */
-  verifyRecent(signal: AbortSignal): Promise<{ readonly differences: number }>;
+  /** Differing keys among the rows that the newest heights up to `upTo` changed; must end within the signal. */
+  verifyRecent(upTo: Height, signal: AbortSignal): Promise<{ readonly differences: number }>;
 }

@@ -28,4 +28,5 @@ export {
   type VerifyScope,
 } from './verify/verifier.js';
 export type { Finding } from './findings.js';
+export { createRecentVerifier, type RecentComparison, type RecentVerifier } from './verify/recent.js';
 export { digestTables, type TableDigest } from './verify/digest.js';
