@@ -3,9 +3,10 @@ import { isAttempting } from '../cutover/index.js';
 import { assertNever, messageOf, type Height, type Phase } from '../model/index.js';
 import { waitFor, type Timer } from '../platform/index.js';
 import { checkFinally } from './final-check.js';
+import { mempoolsLeft } from './old-mempools.js';
 import type { ControlPorts } from './ports.js';
 import type { PreflightReport } from './preflight.js';
-import { appliedHeight, upNodes, type World } from './world.js';
+import { appliedHeight, oldEnd, upNodes, type World } from './world.js';
 
 export interface EffectsContext {
   readonly ports: ControlPorts;
@@ -73,13 +74,14 @@ export function createEffectRunner(context: EffectsContext): EffectRunner {
         await proxy.quiesced(effect.epoch, signal);
         return { kind: 'quiet', ...mine, epoch: effect.epoch, at: clock.now() };
       case 'await-settled': {
-        const drainHeight = await until(
-          () => (ledger.unresolved('old').length === 0 ? drainHeightOf() : undefined),
-          signal,
-        );
-        return drainHeight === undefined
+        const settled = (): Height | undefined => (ledger.unresolved('old').length === 0 ? drainHeightOf() : undefined);
+        if ((await until(settled, signal)) === undefined) return null;
+        // A network at its End takes nothing out of its mempools any more.
+        const left = oldEnd(world()) === null ? await mempoolsLeft({ nodes, logger, until, signal }) : 0;
+        const drainHeight = left === undefined ? undefined : await until(settled, signal);
+        return left === undefined || drainHeight === undefined
           ? null
-          : { kind: 'writes-settled', ...mine, open: 0, drainHeight, at: clock.now() };
+          : { kind: 'writes-settled', ...mine, open: 0, drainHeight: Math.max(drainHeight, left), at: clock.now() };
       }
       case 'await-applied': {
         const applied = await until(() => reached(effect.height), signal);

@@ -23,9 +23,10 @@ import { readNetwork, readNewNodes, readStrangers } from './offline-facts.js';
 import { offlineWork } from './offline-work.js';
 import { asCheck, type StrategyAnswer } from './rolling-control.js';
 import { createStrategyControl } from './strategy-control.js';
+import { watchHeads } from './strategy-heads.js';
 import { createStrategyLoop } from './strategy-loop.js';
 import type { StrategyPorts } from './strategy-ports.js';
-import { attempt, blockTimeOf, createNodeReads, refsOf } from './strategy-reads.js';
+import { attempt, createNodeReads, refsOf } from './strategy-reads.js';
 import { createWorkRunner } from './strategy-work.js';
 
 export interface OfflineOptions {
@@ -73,12 +74,15 @@ export interface OfflineControl extends Control {
 }
 
 const ETA_MIN_MS = 1000;
+/** The command's caller waits no longer for a block. */
+const MOVING_MAX_MS = 10_000;
 
 export function createOfflineControl(options: OfflineOptions, ports: StrategyPorts): OfflineControl {
   const { clock, nodes, tables } = ports;
   const logger = ports.logger.child({ component: 'offline' });
   const shared = { ...ports, logger };
   const stop = new AbortController();
+  const heads = watchHeads(nodes, clock);
   let holdTimer: { cancel(): void } | null = null;
   let run: CheckRun | null = null;
 
@@ -102,6 +106,7 @@ export function createOfflineControl(options: OfflineOptions, ports: StrategyPor
       begin: () => undefined,
       end() {
         stop.abort();
+        heads.close();
         holdTimer?.cancel();
         runner.close();
       },
@@ -140,10 +145,9 @@ export function createOfflineControl(options: OfflineOptions, ports: StrategyPor
     const view = nodes.view('old');
     const up = view?.nodes.filter(({ state }) => state === 'up') ?? [];
     const status = view?.nodes.find(({ migration }) => migration !== null)?.migration?.status ?? null;
-    const head = view?.head ?? 0;
-    const until = clock.monotonic() + Math.min(12_000, Math.max(3000, 3 * blockTimeOf(nodes, 'old')));
-    while (clock.monotonic() < until && (nodes.view('old')?.head ?? 0) < head + 1) await sleep(clock, 50, stop.signal);
-    const isMoving = (nodes.view('old')?.head ?? 0) > head;
+    const until = clock.monotonic() + MOVING_MAX_MS;
+    while (clock.monotonic() < until && heads.recent() === 0) await sleep(clock, 50, stop.signal);
+    const isMoving = heads.recent() > 0;
     const chainId = options.newChainId();
     return [
       finding(
@@ -163,7 +167,7 @@ export function createOfflineControl(options: OfflineOptions, ports: StrategyPor
       finding(
         'moving',
         isMoving,
-        isMoving ? `height ${nodes.view('old')?.head}` : `no block since ${head}`,
+        `height ${nodes.view('old')?.head}${isMoving ? '' : ', no new block'}`,
         'new blocks',
         'find out why there are no blocks: is the leader up?',
       ),

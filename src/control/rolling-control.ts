@@ -18,6 +18,7 @@ import type { PreflightCheck } from './preflight.js';
 import { compareHashes, guardRoll } from './rolling-guard.js';
 import { rollingWork } from './rolling-work.js';
 import { createStrategyControl } from './strategy-control.js';
+import { watchHeads } from './strategy-heads.js';
 import { createStrategyLoop } from './strategy-loop.js';
 import type { StrategyPorts } from './strategy-ports.js';
 import { attempt, blockTimeOf, createNodeReads, refsOf } from './strategy-reads.js';
@@ -51,8 +52,8 @@ export interface RollingControl extends Control {
 
 /** Two new blocks must be seen before a roll. */
 const MOVING_BLOCKS = 2;
-const MOVING_MIN_MS = 3000;
-const MOVING_MAX_MS = 12_000;
+/** The command's caller waits no longer for them. */
+const MOVING_MAX_MS = 10_000;
 const HAND_OVER_BLOCKS = 10;
 
 export function createRollingControl(options: RollingOptions, ports: StrategyPorts): RollingControl {
@@ -61,6 +62,7 @@ export function createRollingControl(options: RollingOptions, ports: StrategyPor
   const shared = { ...ports, logger };
   const stop = new AbortController();
   const drained = new Set<string>();
+  const heads = watchHeads(nodes, clock);
   let holdTimer: { cancel(): void } | null = null;
   let learnt: Leader | null = null;
 
@@ -85,6 +87,7 @@ export function createRollingControl(options: RollingOptions, ports: StrategyPor
       begin: () => void guardRoll(shared, () => loop.state(), push, stop.signal),
       end() {
         stop.abort();
+        heads.close();
         holdTimer?.cancel();
         runner.close();
       },
@@ -150,13 +153,12 @@ export function createRollingControl(options: RollingOptions, ports: StrategyPor
   /** Looks at everything; takes as long as two blocks need. */
   async function facts(signal: AbortSignal): Promise<UpgradeFacts> {
     const reads = createNodeReads(nodes, signal);
-    const before = nodes.view('old')?.head ?? 0;
-    const until = clock.monotonic() + Math.min(MOVING_MAX_MS, Math.max(MOVING_MIN_MS, 3 * blockTimeOf(nodes, 'old')));
+    const until = clock.monotonic() + MOVING_MAX_MS;
     const refs = refsOf(nodes, 'old');
     const builds = new Map<string, string | null>();
     await Promise.all(refs.map(async ref => builds.set(ref.name, await attempt(reads.build(ref)))));
     const validators = await firstOf(refs, ref => reads.validators(ref));
-    while (!signal.aborted && clock.monotonic() < until && (nodes.view('old')?.head ?? 0) < before + MOVING_BLOCKS)
+    while (!signal.aborted && clock.monotonic() < until && heads.recent() < MOVING_BLOCKS)
       await sleep(clock, 50, signal);
     const view = nodes.view('old');
     const serving = (view?.nodes ?? []).filter(({ state }) => state === 'up');
@@ -182,7 +184,7 @@ export function createRollingControl(options: RollingOptions, ports: StrategyPor
       blockTimeMs: blockTimeOf(nodes, 'old'),
       migrationStatus: view?.nodes.find(({ migration }) => migration !== null)?.migration?.status ?? null,
       agreement: agreement === null ? null : { height, odd: agreement.odd, silent: agreement.silent },
-      newBlocks: (view?.head ?? 0) - before,
+      newBlocks: heads.recent(),
       handOver: await handOver(refs, height),
     };
 
