@@ -32,26 +32,26 @@ async function readyWithRecentRow(): Promise<Scene> {
 }
 
 test('rows changed last are equal: the switch happens', { timeout: 60_000 }, async () => {
-  const { admin, waitForPhase } = await readyWithRecentRow();
-  await admin('POST', '/v1/cutover/start', { reason: 'test' });
-  await waitForPhase('switched');
+  const ready = await readyWithRecentRow();
+  await ready.admin('POST', '/v1/cutover/start', { reason: 'test' });
+  await ready.waitForPhase('switched');
 });
 
 test(
   'a row changed last that differs aborts the attempt and leaves writes on the old network',
   { timeout: 60_000 },
   async () => {
-    const { admin, fresh, gateway } = await readyWithRecentRow();
-    await touch(fresh.urls[0]!, NEW_CHAIN, 'op-2', 'changed by another hand');
-    await admin('POST', '/v1/cutover/start', { reason: 'test' });
+    const ready = await readyWithRecentRow();
+    await touch(ready.fresh.urls[0]!, NEW_CHAIN, 'op-2', 'changed by another hand');
+    await ready.admin('POST', '/v1/cutover/start', { reason: 'test' });
     for (let tries = 0; tries < 200; tries += 1) {
-      const { attempts } = await admin<History>('GET', '/v1/cutover/history');
-      if (attempts[0]?.result != null) break;
+      const { attempts } = await ready.admin<History>('GET', '/v1/cutover/history');
+      if (typeof attempts[0]?.result === 'string') break;
       await new Promise(resolve => setTimeout(resolve, 50));
     }
-    const { attempts } = await admin<History>('GET', '/v1/cutover/history');
+    const { attempts } = await ready.admin<History>('GET', '/v1/cutover/history');
     expect(attempts[0]).toMatchObject({ result: 'aborted' });
     expect(attempts[0]!.outcome).toMatch(/1 of the rows changed last differ/);
-    expect(gateway.status().writeNetwork).toBe('old');
+    expect(ready.gateway.status().writeNetwork).toBe('old');
   },
 );
