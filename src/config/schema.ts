@@ -150,7 +150,7 @@ export const configSchema = z.strictObject({
         holdBytesMax: fixed(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
         keepDays: fixed(
           z.int().min(1).max(3650).default(30),
-          'Days that the final outcome of a write, and the answer a node gave about it, are kept.',
+          'Days that the final outcome of a write is remembered.',
         ),
       })
       .prefault({}),

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { NetworkName, NodeRef, TxHash } from '../model/index.js';
 import { bufferOf } from '../protocol/index.js';
+import type { AnswersPort } from './ports.js';
 
 /** What the request path remembers beside the ledger; all of it bounded, none of it needed for correctness. */
 export interface Memory {
@@ -24,23 +25,34 @@ const CHALLENGE_MS = 60_000;
 const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-export function createMemory(): Memory {
+/** @param store what outlives a restart; asked when memory does not know. */
+export function createMemory(store?: AnswersPort): Memory {
   const challenges = new LRUCache<string, NodeRef>({ max: CHALLENGES_MAX, ttl: CHALLENGE_MS });
   const answers = new LRUCache<string, { network: NetworkName; body: Buffer }>({
     maxSize: ANSWERS_BYTES_MAX,
     sizeCalculation: ({ body }) => body.length + 256,
   });
+  function answer(method: string, hash: TxHash): { network: NetworkName; body: Buffer } | null {
+    const known = answers.get(`${method} ${hash}`);
+    if (known !== undefined) return known;
+    const stored = store?.get(method, hash) ?? null;
+    if (stored !== null) answers.set(`${method} ${hash}`, stored);
+    return stored;
+  }
+
   return {
     issuer: challenge => challenges.get(challenge) ?? null,
     issued: (challenge, node) => void challenges.set(challenge, node),
     outstanding: ({ network, name }) =>
       [...challenges.values()].filter(node => node.network === network && node.name === name).length,
     used: challenge => void challenges.delete(challenge),
-    answer: (method, hash) => answers.get(`${method} ${hash}`) ?? null,
+    answer,
     keep(method, hash, network, body) {
-      if (body.length <= ANSWER_BYTES_MAX) answers.set(`${method} ${hash}`, { network, body });
+      if (body.length > ANSWER_BYTES_MAX) return;
+      answers.set(`${method} ${hash}`, { network, body });
+      store?.keep(method, hash, { network, body });
     },
-    network: hash => (answers.peek(`user.tx_query ${hash}`) ?? answers.peek(`chain.tx ${hash}`))?.network ?? null,
+    network: hash => (answer('user.tx_query', hash) ?? answer('chain.tx', hash))?.network ?? null,
   };
 }
 

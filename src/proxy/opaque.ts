@@ -165,7 +165,7 @@ export function createOpaque(
       sockets.set(socket, { rule, network });
       socket.once('close', () => sockets.delete(socket));
       socket.on('error', () => socket.destroy());
-      proxy.ws(request, socket as Socket, head, { target: node, agent: agentOf(node) });
+      proxy.ws(request, socket, head, { target: node, agent: agentOf(node) });
     },
 
     look() {

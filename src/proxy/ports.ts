@@ -11,6 +11,8 @@ export interface ProxyPorts {
   onSnapshot(listener: () => void): () => void;
   readonly nodes: NodesPort;
   readonly ledger: LedgerPort;
+  /** Final answers that outlive a restart; without it they live in memory only. */
+  readonly answers?: AnswersPort;
   /** Value of GET /migration/v1. */
   migrationValue(): MigrationPublic;
   readonly clock: Clock;
@@ -83,6 +85,11 @@ export interface LedgerPort {
   subscribe(listener: () => void): () => void;
 }
 
+export interface AnswersPort {
+  get(method: string, hash: TxHash): { readonly network: NetworkName; readonly body: Buffer } | null;
+  keep(method: string, hash: TxHash, answer: { readonly network: NetworkName; readonly body: Buffer }): void;
+}
+
 /** What GET /migration/v1 and its event streams give. */
 export interface MigrationPublic {
   readonly phase: AnyPhase;
@@ -145,6 +152,10 @@ export interface ProxyLimits {
   readonly headerMs: number;
   readonly bodyMs: number;
   readonly keepAliveMs: number;
+  /** A connection on which nothing moves for so long, with a request on it, is ended: the client does not read. */
+  readonly stallMs: number;
+  /** Requests of one connection at a time; nobody honest sends more before the first answer. */
+  readonly pipelineMax: number;
   /** From a call being read until it must be answered. */
   readonly totalMs: number;
   /** For a node to answer a read, and a broadcast that waits only for admission. */
@@ -174,6 +185,8 @@ export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
   headerMs: 10_000,
   bodyMs: 15_000,
   keepAliveMs: 65_000,
+  stallMs: 45_000,
+  pipelineMax: 16,
   totalMs: 25_000,
   readMs: 20_000,
   writeMs: 7_500,

@@ -83,7 +83,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const gate = createReadGate(limits, shared);
   const candidates = (network: NetworkName): readonly NodeView[] => gate.candidates(network);
   const lookup = createTxLookup(nodes, candidates);
-  const memory = createMemory();
+  const memory = createMemory(ports.answers);
   const calls = createCalls(limits, { ...shared, gate, memory });
   const shield = createShield(options.shield);
   const writes = createWrites(

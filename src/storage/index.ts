@@ -7,5 +7,6 @@
  */
 export * from './archive.js';
 export * from './journal.js';
+export * from './ledger-answers.js';
 export * from './ledger-format.js';
 export * from './ledger.js';

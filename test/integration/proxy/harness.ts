@@ -6,7 +6,7 @@ import { createNotifier, systemClock } from '../../../src/platform/index.js';
 import { createSigner, encodeTxJson, signTx, txHash, encodePayload, textValue } from '../../../src/protocol/index.js';
 import { createProxy, type Proxy, type ProxyOptions } from '../../../src/proxy/index.js';
 import { project, type Intent, type RoutingSnapshot, type WatermarkView } from '../../../src/routing/index.js';
-import { createLedger, type Ledger } from '../../../src/storage/index.js';
+import { createAnswerStore, createLedger, type Ledger } from '../../../src/storage/index.js';
 import { createMetrics, silentLogger, type Metrics } from '../../../src/telemetry/index.js';
 import { createChain, createScriptedNode, type ScriptedChain, type ScriptedNode } from './scripted-network.js';
 
@@ -97,6 +97,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'switchyard-proxy-')));
   const ledger = createLedger({ folder: join(folder, 'ledger'), reserveBytes: 0 });
   await ledger.open();
+  const answers = createAnswerStore({ folder: join(folder, 'answers') });
+  await answers.open();
   const changes = createNotifier();
   let intent = STANDBY;
   let watermark: WatermarkView = { applied: null, perNode: {}, lagBlocks: null };
@@ -131,6 +133,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       onSnapshot: listener => changes.subscribe(listener),
       nodes,
       ledger,
+      answers,
       migrationValue: () => ({
         phase: intent.phase,
         writeNetwork: intent.writes.kind === 'send' ? intent.writes.network : 'none',
@@ -191,6 +194,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       await proxy.close();
       await nodes.close();
       await ledger.close();
+      await answers.close();
       await Promise.all([...oldNodes, ...newNodes].map(node => node.close()));
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },

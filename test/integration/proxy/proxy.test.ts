@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { broadcastBody, COMMITTED, createHarness, makeTx, until, type Harness } from './harness.js';
 
@@ -121,6 +124,26 @@ test('tx_query is answered by the network that has the transaction, from either 
   const again = await rpc('user.tx_query', { tx_hash: tx.hash });
   expect(again.json.result?.['height']).toBe(11);
   expect(again.headers.get('x-switchyard-network')).toBe('old');
+});
+
+test('the final answer about a transaction outlives the network it came from and a restart of the gateway', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-answers-'));
+  const { rpc, post, old } = await open({ oldCount: 1, folder });
+  const tx = makeTx(1);
+  await post(broadcastBody(tx));
+  expect((await rpc('user.tx_query', { tx_hash: tx.hash })).json.result?.['height']).toBe(-1);
+  old.mine();
+  const first = await rpc('user.tx_query', { tx_hash: tx.hash });
+  expect(first.json.result?.['height']).toBe(11);
+  await harness?.close();
+  // A network that never heard of it.
+  const later = await open({ oldCount: 1, folder });
+  const again = await later.rpc('user.tx_query', { tx_hash: tx.hash });
+  expect(again.json.result).toEqual(first.json.result);
+  expect(again.headers.get('x-switchyard-network')).toBe('old');
+  await later.close();
+  harness = null;
+  await rm(folder, { recursive: true, force: true });
 });
 
 test('methods that are not known, and admin methods, are refused and never reach a node', async () => {

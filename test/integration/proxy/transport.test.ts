@@ -7,7 +7,7 @@ let harness: Harness;
 beforeEach(async () => {
   harness = await createHarness({
     oldCount: 1,
-    proxy: { limits: { headerMs: 1500, bodyMs: 2000, bodyBytesMax: 5000 } },
+    proxy: { limits: { headerMs: 1500, bodyMs: 2000, bodyBytesMax: 5000, stallMs: 1000 } },
   });
 });
 afterEach(() => harness.close());
@@ -58,6 +58,38 @@ test.each<[string, string]>([
   ['content-length and chunked', post(length, 'Transfer-Encoding: chunked') + `0\r\n\r\n`],
   ['two content-lengths', post(length, 'Content-Length: 5') + PING],
   ['a content-length that is no number', post('Content-Length: +57') + PING],
+  ['a list of equal content-lengths', post(`${length}, ${PING.length}`) + PING],
+  ['a negative content-length', post('Content-Length: -1') + PING],
+  ['a content-length past every number', post('Content-Length: 18446744073709551673') + PING],
+  ['transfer-encoding twice', post('Transfer-Encoding: chunked', 'Transfer-Encoding: identity') + `0\r\n\r\n`],
+  ['chunked that is not last', post('Transfer-Encoding: chunked, identity') + `39\r\n${PING}\r\n0\r\n\r\n`],
+  ['nearly chunked', post('Transfer-Encoding: xchunked') + `39\r\n${PING}\r\n0\r\n\r\n`],
+  ['content-length and chunked by another spelling', post(length, 'Transfer-Encoding:\x0bchunked') + `0\r\n\r\n`],
+  ['a chunk past every number', post('Transfer-Encoding: chunked') + `fffffffffffffffff\r\n${PING}\r\n0\r\n\r\n`],
+  ['a chunk that is longer than it says', post('Transfer-Encoding: chunked') + `10\r\n${PING}\r\n0\r\n\r\n`],
+  ['chunks ended by line feeds', post('Transfer-Encoding: chunked') + `39\n${PING}\n0\n\n`],
+  ['chunks that never end', post('Transfer-Encoding: chunked') + `39\r\n${PING}\r\n`],
+  ['a body shorter than it says', post(`Content-Length: ${PING.length + 10}`) + PING],
+  ['a carriage return in a header', post(length, 'X-A: b\rX-B: c') + PING],
+  ['a NUL in a header', post(length, 'X-A: b\0c') + PING],
+  ['a header without name', post(length, ': b') + PING],
+  ['a header without colon', post(length, 'X-A') + PING],
+  ['no version', 'POST /rpc/v1\r\n\r\n'],
+  ['a version to come', head('POST /rpc/v1 HTTP/3.0', 'Host: x', length) + PING],
+  [
+    'chunks in HTTP/1.0 with a length',
+    head('POST /rpc/v1 HTTP/1.0', length, 'Transfer-Encoding: chunked') + `0\r\n\r\n`,
+  ],
+  ['a method in lower case', head('post /rpc/v1 HTTP/1.1', 'Host: x', length) + PING],
+  ['a space in front', ` ${post(length)}${PING}`],
+  ['authority form', head('POST node:8484 HTTP/1.1', 'Host: x', length) + PING],
+  ['asterisk form', head('OPTIONS * HTTP/1.1', 'Host: x')],
+  ['an encoded dot', head('POST /rpc/%2e%2e/rpc/v1 HTTP/1.1', 'Host: x', length) + PING],
+  ['an encoded letter', head('POST /rpc/v%31 HTTP/1.1', 'Host: x', length) + PING],
+  ['another case', head('POST /RPC/v1 HTTP/1.1', 'Host: x', length) + PING],
+  ['a fragment', head('POST /rpc/v1#a HTTP/1.1', 'Host: x', length) + PING],
+  ['admin', head('POST /admin HTTP/1.1', 'Host: x', length) + PING],
+  ['PUT', head('PUT /rpc/v1 HTTP/1.1', 'Host: x', length) + PING],
   ['a transfer-encoding that is not chunked', post('Transfer-Encoding: gzip, identity') + PING],
   ['bad chunk framing', post('Transfer-Encoding: chunked') + `zz\r\n${PING}\r\n0\r\n\r\n`],
   ['line feeds alone', `POST /rpc/v1 HTTP/1.1\nHost: x\n${length}\n\n${PING}`],
@@ -84,6 +116,63 @@ test.each<[string, string]>([
   expect(pings()).toBe(0);
   expect(others()).toEqual([]);
 });
+
+test('HTTP/1.0 is answered and the connection closed; what follows a body is another request or nothing', async () => {
+  const old = await raw(head('POST /rpc/v1 HTTP/1.0', length) + PING, { waitMs: 3000 });
+  expect(old).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(old).toMatch(/connection: close/i);
+  expect(pings()).toBe(1);
+  await raw(post(length) + PING + 'GET /admin HTTP/1.1\r\nHost: x\r\n\r\n', { waitMs: 600 });
+  expect(pings()).toBe(2);
+  await raw(post(length) + PING + PING, { waitMs: 600 });
+  expect(pings()).toBe(3);
+  expect(others()).toEqual([]);
+});
+
+test('pipelined requests are answered one by one in their order, each once', async () => {
+  const bodies = [1, 2, 3].map(id => PING.replace('"id":1', `"id":${id}`));
+  const bytes = bodies.map(body => post(`Content-Length: ${body.length}`) + body).join('');
+  const { hostname, port } = new URL(harness.url);
+  const socket = connect(Number(port), hostname);
+  let got = '';
+  socket.on('data', chunk => (got += chunk.toString('latin1')));
+  socket.write(bytes);
+  await until(() => got.split('HTTP/1.1 200 OK').length === 4 && got.endsWith('}'));
+  expect([...got.matchAll(/"jsonrpc":"2.0","id":(\d)/g)].map(([, id]) => id)).toEqual(['1', '2', '3']);
+  expect(pings()).toBe(3);
+  socket.destroy();
+});
+
+test('more requests at once than any client sends end the connection before they are begun', async () => {
+  const { hostname, port } = new URL(harness.url);
+  const socket = connect(Number(port), hostname);
+  let closed = false;
+  socket.on('error', () => undefined).once('close', () => (closed = true));
+  socket.resume();
+  socket.write((post(length) + PING).repeat(40));
+  await until(() => closed);
+  expect(pings()).toBeLessThanOrEqual(16);
+});
+
+test('a client that does not read its answer is let go, others are served', async () => {
+  const bytes = 40_000_000;
+  const result = `"${'x'.repeat(bytes)}"`;
+  harness.oldNodes[0]!.answers.set('user.query', () => ({ result }));
+  const { hostname, port } = new URL(harness.url);
+  const socket = connect(Number(port), hostname);
+  let got = 0;
+  let closed = false;
+  socket.on('error', () => undefined).once('close', () => (closed = true));
+  const query = '{"jsonrpc":"2.0","id":1,"method":"user.query","params":{}}';
+  socket.write(post(`Content-Length: ${query.length}`) + query);
+  await until(() => harness.oldNodes[0]!.calls.some(({ method }) => method === 'user.query'));
+  for (let i = 0; i < 5; i++) expect(await raw(post(length) + PING)).toMatch(/200 OK/);
+  // Longer than the time it has; what it reads then is what was on its way already.
+  await new Promise(resolve => setTimeout(resolve, 2500));
+  socket.on('data', chunk => (got += chunk.length));
+  await until(() => closed);
+  expect(got).toBeLessThan(bytes);
+}, 20_000);
 
 test('a slow header and a slow body end; others are answered meanwhile', async () => {
   const slowHead = raw('POST /rpc/v1 HTTP/1.1\r\nHost: x\r\nX-', { waitMs: 8000 });
