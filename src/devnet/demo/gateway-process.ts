@@ -29,6 +29,8 @@ export interface GatewaySettings {
   readonly new: { readonly chainId: string; readonly urls: readonly string[] };
   readonly validators: readonly string[];
   readonly listenerPaceMs: number;
+  /** Heights by which the relay lowers End; absent: it chooses. */
+  readonly ownEnd?: number;
   /** Largest lag in old blocks with which a switch may begin. */
   readonly lagBlocksMax: number;
   readonly onExit: (code: number | null) => void;
@@ -68,6 +70,7 @@ export async function createGatewayProcess(settings: GatewaySettings): Promise<G
         `  listen: 127.0.0.1:${relayPort}`,
         `  validators: [${settings.validators.join(', ')}]`,
         `  listenerPaceMs: ${settings.listenerPaceMs}`,
+        `  ownEnd: ${settings.ownEnd ?? 'auto'}`,
         'admin:',
         `  listen: 127.0.0.1:${adminPort}`,
         `  tokenFile: ${tokenFile}`,

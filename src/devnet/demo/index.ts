@@ -48,6 +48,7 @@ const KILL_MS = 4_500;
 const NODES = 2;
 const LAG_MS = 4_000;
 const LISTENER_PACE_MS = 1_000;
+const KILLED_OWN_HEIGHTS = 120;
 
 type WriterReport = Extract<LoadReport, { kind: 'writers' }>;
 type ReaderReport = Extract<LoadReport, { kind: 'readers' }>;
@@ -112,6 +113,7 @@ async function tell(stage: Stage): Promise<DemoResult> {
   const problems: string[] = [];
   // Real listeners ask once a second and rest up to ten after a failure; a run of kills would mostly wait for them.
   const paceMs = options.kills > 0 ? 200 : LISTENER_PACE_MS;
+  const windowBlocks = Math.ceil((WINDOW_MS + options.kills * KILL_MS) / options.blockMs);
   const oldChainId = `demo-old-${options.seed}`;
   const newChainId = `demo-new-${options.seed}`;
 
@@ -133,6 +135,8 @@ async function tell(stage: Stage): Promise<DemoResult> {
     new: { chainId: newChainId, urls: newPorts.map(port => `http://127.0.0.1:${port}`) },
     validators: ['v1', 'v2'],
     listenerPaceMs: Math.ceil(paceMs * 1.01),
+    // A relay that is mostly away uses few of the heights that it counts on, and each costs a pace after the end.
+    ...(options.kills > 0 ? { ownEnd: windowBlocks - KILLED_OWN_HEIGHTS } : {}),
     // A listener asks once a second, whatever the blocks' pace: so much lag is ordinary.
     lagBlocksMax: Math.max(5, Math.ceil(LAG_MS / options.blockMs)),
     onExit: code => problems.push(`the gateway ended by itself with code ${code}; see gateway.log`),
@@ -180,7 +184,7 @@ async function tell(stage: Stage): Promise<DemoResult> {
 
   const window = await old.proposeMigration({
     activationPeriod: ACTIVATION_BLOCKS,
-    duration: Math.ceil((WINDOW_MS + options.kills * KILL_MS) / options.blockMs),
+    duration: windowBlocks,
   });
   screen.say(`migration decided: changesets ${window.start} to ${window.end}`);
 

@@ -72,7 +72,7 @@ export function buildResult(input: ResultInput): DemoResult {
   const problems = [...input.moreProblems, ...verdict.problems];
   const reads = {
     total: readers.total + writers.readsTotal,
-    errors: readers.errors + writers.readErrors,
+    errors: readers.errors + writers.readErrors + (input.options.kills > 0 ? 0 : readers.cuts + writers.readCuts),
     stale: writers.stale,
     backwards: readers.backwards,
     old: readers.old,

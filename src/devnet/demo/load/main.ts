@@ -35,6 +35,7 @@ async function runWriters(options: WriterOptions): Promise<void> {
     stale: 0,
     readsTotal: 0,
     readErrors: 0,
+    readCuts: 0,
     notes,
   };
   const intervalMs = (1000 * options.writers) / options.rate;
@@ -64,6 +65,7 @@ async function runWriters(options: WriterOptions): Promise<void> {
           totals.readsTotal += 1;
           if (problem === 'stale') totals.stale += 1;
           if (problem === 'error') totals.readErrors += 1;
+          if (problem === 'cut') totals.readCuts += 1;
           if (problem !== 'none' && note !== undefined && notes.length < NOTES_MAX) notes.push(note);
         },
       },
@@ -77,7 +79,7 @@ async function runWriters(options: WriterOptions): Promise<void> {
 
 async function runReaders(options: ReaderOptions): Promise<void> {
   const notes: string[] = [];
-  const totals = { total: 0, errors: 0, backwards: 0, old: 0, new: 0, notes };
+  const totals = { total: 0, errors: 0, cuts: 0, backwards: 0, old: 0, new: 0, notes };
   const readers = Array.from({ length: options.readers }, (_, i) =>
     createReader(
       { url: options.url, chainId: options.chainId, seed: options.seed, index: i + 1, writers: options.writers },
@@ -87,6 +89,7 @@ async function runReaders(options: ReaderOptions): Promise<void> {
           if (network !== null) totals[network] += 1;
           if (problem === 'backwards') totals.backwards += 1;
           if (problem === 'error') totals.errors += 1;
+          if (problem === 'cut') totals.cuts += 1;
           if (note !== undefined && notes.length < NOTES_MAX) notes.push(note);
         },
       },

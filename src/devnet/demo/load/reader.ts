@@ -2,11 +2,12 @@ import { NodeKwil } from '@kwilteam/kwil-js';
 import { systemClock, sleep } from '../../../platform/index.js';
 import { createRandom } from '../random.js';
 import { NAMESPACE } from '../schema.js';
+import { isCut } from './refusal.js';
 
 export interface ReaderPorts {
   done(answer: {
     readonly network: 'old' | 'new' | null;
-    readonly problem: 'none' | 'backwards' | 'error';
+    readonly problem: 'none' | 'backwards' | 'error' | 'cut';
     readonly note?: string;
   }): void;
 }
@@ -54,16 +55,13 @@ export function createReader({ url, chainId, seed, index, writers }: ReaderSetti
         });
       } else ports.done({ network, problem: 'none' });
     } catch (error) {
-      const code =
-        (error as { code?: string; cause?: { code?: string } }).code ??
-        (error as { cause?: { code?: string } }).cause?.code;
-      // Only while the gateway itself is being restarted; a demo without kills never gets here.
-      if (code === 'ECONNREFUSED' || code === 'ECONNRESET') return sleep(systemClock, 200);
+      const problem = isCut(error) ? 'cut' : 'error';
       ports.done({
         network: null,
-        problem: 'error',
+        problem,
         note: `reader ${index}: ${String((error as Error).message).slice(0, 200)}`,
       });
+      if (problem === 'cut') await sleep(systemClock, 200);
     }
   }
 

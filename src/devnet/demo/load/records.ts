@@ -24,6 +24,8 @@ export interface AttemptRecord {
 export interface ReaderRecord {
   readonly total: number;
   readonly errors: number;
+  /** Connections that ended instead of an answer: errors unless the gateway was killed on purpose. */
+  readonly cuts: number;
   readonly backwards: number;
   readonly old: number;
   readonly new: number;
@@ -39,6 +41,7 @@ export interface WriterTotals {
   readonly stale: number;
   readonly readsTotal: number;
   readonly readErrors: number;
+  readonly readCuts: number;
   readonly notes: readonly string[];
 }
 

@@ -59,3 +59,11 @@ function dataOf(text: string): Record<string, unknown> | null {
     return null;
   }
 }
+
+const CUT_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/** The connection ended instead of an answer: what a client sees of a gateway that is killed. */
+export function isCut(thrown: unknown): boolean {
+  const { code, cause } = thrown as { code?: string; cause?: { code?: string } };
+  return CUT_CODES.has(code ?? '') || CUT_CODES.has(cause?.code ?? '') || /socket hang up/.test(String(thrown));
+}

@@ -4,7 +4,7 @@ import { sha256 } from '@noble/hashes/sha2';
 import { systemClock, sleep } from '../../../platform/index.js';
 import { createWorkload, type Operation, type WriterWorkload } from '../workload.js';
 import { NAMESPACE } from '../schema.js';
-import { readRefusal, type Refusal } from './refusal.js';
+import { isCut, readRefusal, type Refusal } from './refusal.js';
 import type { AttemptRecord, Outcome } from './records.js';
 
 /** One attempt at a write may be refused and repeated this often before the writer turns to its next operation. */
@@ -17,7 +17,7 @@ const types = Utils.DataType;
 export interface WriterPorts {
   record(attempt: AttemptRecord): void;
   resigned(): void;
-  readDone(problem: 'none' | 'stale' | 'error', note?: string): void;
+  readDone(problem: 'none' | 'stale' | 'error' | 'cut', note?: string): void;
 }
 
 export interface Writer {
@@ -154,8 +154,7 @@ export function createWriter(settings: WriterSettings, ports: WriterPorts): Writ
       });
       ports.readDone(rows.data?.length === 1 ? 'none' : 'stale', `${operation.op} not visible to its writer`);
     } catch (error) {
-      if ((error as { code?: string }).code === 'ECONNREFUSED') return;
-      ports.readDone('error', String((error as Error).message).slice(0, 200));
+      ports.readDone(isCut(error) ? 'cut' : 'error', String((error as Error).message).slice(0, 200));
     }
   }
 }

@@ -45,7 +45,7 @@ export function buildStrategyResult(input: Input): StrategyResult {
   const { verdict, writers, readers, options } = input;
   const reads = {
     total: readers.total + writers.readsTotal,
-    errors: readers.errors + writers.readErrors,
+    errors: readers.errors + readers.cuts + writers.readErrors + writers.readCuts,
     stale: writers.stale,
     backwards: readers.backwards,
     old: readers.old,
