@@ -22,7 +22,7 @@ export interface LoadOptions {
   readonly recordFile: string;
 }
 export type LoadCommand =
-  { readonly kind: 'prepare'; readonly options: LoadOptions } | { readonly kind: 'start' | 'stop' };
+  { readonly kind: 'prepare'; readonly options: LoadOptions } | { readonly kind: 'start' } | { readonly kind: 'stop' };
 export interface LoadTotals {
   readonly writes: number;
   readonly acknowledged: number;

@@ -17,6 +17,7 @@ export interface Pair {
   readonly old: NetworkHandle;
   /** Made by `migrate`. */
   readonly fresh: () => NetworkHandle;
+  readonly hasFresh: () => boolean;
   readonly window: () => { readonly start: number; readonly end: number };
   readonly gateway: GatewayChild;
   /** Proposes the migration and starts the new network behind the relay. */
@@ -68,6 +69,7 @@ export async function createPair(options: PairOptions): Promise<Pair> {
     newChainId,
     old,
     fresh: () => fresh!,
+    hasFresh: () => fresh !== null,
     window: () => window!,
     gateway,
     async migrate(duration) {

@@ -142,7 +142,7 @@ async function main(): Promise<number> {
   const wrong = [...tally.problems, ...missed.map(name => `the broken variant ${name} was not caught`)];
   process.stdout.write(
     wrong.length === 0
-      ? `all well: ${tally.trials} trials, ${tally.kills} kills at ${tally.steps.size} of ${POINT_COUNT} points, every broken variant caught\n`
+      ? `all well: ${tally.trials} trials, ${tally.kills} kills at ${tally.steps.size} of ${POINT_COUNT} points, ${tally.caught.size} of ${mutantsWanted} broken variants caught\n`
       : `NOT WELL (repeat: ${repeat}): ${wrong.slice(0, 10).join(' | ')}\n`,
   );
   return wrong.length === 0 ? 0 : 1;

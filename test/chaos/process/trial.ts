@@ -88,6 +88,7 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
     const begun = performance.now();
     await pair.gateway.start({ ...env, [KILL_VARIABLE]: point === undefined ? '' : pointName(point) });
     recoveryMsMax = Math.max(recoveryMsMax, performance.now() - begun);
+    await revive(pair);
   };
   const trial: Trial = {
     ...options,
@@ -143,6 +144,12 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
     await pair.end(!isWell && options.mutant === undefined);
     if (!isWell && options.mutant === undefined) options.say(`log and records: ${pair.folder}`);
   }
+}
+
+/** A new node that ends because its relay was away is started again, as the supervisor of a real one does. */
+async function revive(pair: Pair): Promise<void> {
+  const node = pair.hasFresh() ? pair.fresh().nodes[0] : undefined;
+  if (node?.mode() === 'down') await node.restart();
 }
 
 async function deathsOf({ folder }: Pair): Promise<string[]> {
