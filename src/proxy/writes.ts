@@ -105,9 +105,15 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     let leave: (() => void) | null = null;
     let admitted = false;
     let snapshot = context.snapshot;
+    /** Takes the record back as long as no node can have the bytes: a switch waits for every open record. */
+    const withdraw = async (): Promise<void> => {
+      if (admitted && (earlier === undefined || earlier.state === 'rejected')) {
+        admitted = false;
+        await settle(broadcast.hash, { state: 'rejected' });
+      }
+    };
     const refused = (refusal: Refusal): Ending => {
-      if (admitted && (earlier === undefined || earlier.state === 'rejected'))
-        settle(broadcast.hash, { state: 'rejected' });
+      void withdraw();
       return { kind: 'refused', refusal: { txHash: broadcast.hash, ...refusal }, network: 'none' };
     };
     try {
@@ -117,6 +123,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
         if (decision.kind === 'refuse') return refused(decision);
         if (decision.kind === 'answer') throw new Error('a write is never answered from memory');
         if (decision.kind === 'hold') {
+          await withdraw();
           const held = await hold.wait({
             seq,
             client: context.client,
@@ -204,7 +211,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
             settleAnswer(broadcast, outcome, node, resend);
             return { kind: 'answer', answer: answer!, outcome, node };
           case 'accepted':
-            settle(broadcast.hash, { state: 'accepted', node: node.name });
+            void settle(broadcast.hash, { state: 'accepted', node: node.name });
             return { kind: 'accepted', network, node, mined: null };
           case 'look-up':
             letNextGo();
@@ -251,18 +258,18 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     outcome: Outcome,
     node: NodeView,
   ): Promise<Ending> {
-    settle(broadcast.hash, { state: 'unknown', node: node.name });
+    void settle(broadcast.hash, { state: 'unknown', node: node.name });
     const until = clock.monotonic() + LEARN_MS;
     for (;;) {
       const known = ledger.get(broadcast.hash);
       if (known?.state === 'rejected' || known?.state === 'dead') break;
       const sighting = await lookup.find(network, broadcast.hash);
       if (sighting.kind === 'mined') {
-        settle(broadcast.hash, { state: 'mined', height: sighting.height, code: sighting.code });
+        void settle(broadcast.hash, { state: 'mined', height: sighting.height, code: sighting.code });
         return { kind: 'accepted', network, node, mined: sighting };
       }
       if (sighting.kind === 'pooled') {
-        settle(broadcast.hash, { state: 'accepted', node: sighting.node.name });
+        void settle(broadcast.hash, { state: 'accepted', node: sighting.node.name });
         if (!broadcast.sync) return { kind: 'accepted', network, node, mined: null };
       }
       const left = until - clock.monotonic();
@@ -281,10 +288,10 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
 
   function settleAnswer(broadcast: Broadcast, outcome: Outcome, node: NodeView, resend: boolean): void {
     if (outcome.kind === 'result' || isAlreadyThere(outcome))
-      settle(broadcast.hash, { state: 'accepted', node: node.name });
+      void settle(broadcast.hash, { state: 'accepted', node: node.name });
     // A copy that went out before may still be there: this refusal is about the second one.
     else if (outcome.kind === 'error' && !resend) {
-      settle(broadcast.hash, {
+      void settle(broadcast.hash, {
         state: 'rejected',
         node: node.name,
         ...(outcome.inner === null ? {} : { code: outcome.inner }),
@@ -293,7 +300,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
   }
 
   function refusedNoNode(broadcast: Broadcast, resend: boolean): Ending {
-    if (!resend) settle(broadcast.hash, { state: 'rejected' });
+    if (!resend) void settle(broadcast.hash, { state: 'rejected' });
     const executed = resend ? 'unknown' : 'no';
     return {
       kind: 'refused',
@@ -305,9 +312,9 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
   function settle(
     hash: TxHash,
     change: { state: LedgerRecord['state']; node?: string; height?: number; code?: number },
-  ): void {
+  ): Promise<void> {
     // What the disk misses here is found out again from the chain.
-    ledger
+    return ledger
       .settle(hash, change)
       .catch((error: unknown) =>
         ports.logger.error({ err: error, hash }, 'the outcome of a write could not be recorded'),

@@ -47,6 +47,28 @@ test('who asks to quiesce before the snapshot has followed is not overtaken by a
   expect((await write).json.result).toBeTruthy();
 });
 
+test('a write that is held after it was recorded keeps no record open, and is recorded again before it leaves', async () => {
+  const { post, intent, proxy, old, ledger } = await open({ oldCount: 1 });
+  const admit = ledger.admit.bind(ledger);
+  let admissions = 0;
+  ledger.admit = async entry => {
+    await admit(entry);
+    admissions += 1;
+    // The switch begins while the record is being flushed.
+    if (admissions === 1) intent(HOLDING);
+  };
+  const tx = makeTx(1);
+  const write = post(broadcastBody(tx));
+  await until(() => proxy.held().count === 1);
+  await until(() => ledger.unresolved('old').length === 0);
+  expect(old.deliveries.size).toBe(0);
+  intent({ epoch: 3, phase: 'aborting', writes: { kind: 'send', network: 'old' } });
+  expect((await write).json.result).toEqual({ tx_hash: tx.hash });
+  expect(admissions).toBe(2);
+  expect(old.deliveries.get(tx.hash)).toBe(1);
+  expect(ledger.get(tx.hash)?.state).toBe('accepted');
+});
+
 test('a send that hangs is cut, its write is followed up by hash, and quiesced resolves', async () => {
   const { post, intent, proxy, old, oldNodes } = await open({ oldCount: 1 });
   oldNodes[0]!.admitOnFault = true;
