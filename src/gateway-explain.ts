@@ -16,39 +16,36 @@ export function explainOffline(config: Config, request: Uint8Array): Explanation
   const snapshot = quietSnapshot(config);
   const none = (): (() => void) => () => undefined;
   const never = (): Promise<never> => Promise.reject(new Error('nothing is sent while explaining'));
-  const proxy = createProxy(
-    proxyOptions(config),
-    {
-      snapshot: () => snapshot,
-      onSnapshot: none,
-      nodes: {
-        view: network => snapshot.networks[network],
-        rank: network => snapshot.networks[network]?.nodes ?? [],
-        subscribe: none,
-        subscribeProbes: none,
-        send: never,
-        get: never,
-        call: never,
-        url: () => null,
-        probeNow: never,
-      },
-      ledger: {
-        admit: never,
-        settle: never,
-        get: () => undefined,
-        unresolved: () => [],
-        counts: () => ({ old: 0, new: 0 }),
-        subscribe: none,
-      },
-      migrationValue: () => {
-        throw new Error('nobody asks while explaining');
-      },
-      clock: systemClock,
-      logger: silentLogger,
-      metrics: createMetrics({ version: '', commit: '' }),
-      secret: randomBytes(32),
+  const proxy = createProxy(proxyOptions(config), {
+    snapshot: () => snapshot,
+    onSnapshot: none,
+    nodes: {
+      view: network => snapshot.networks[network],
+      rank: network => snapshot.networks[network]?.nodes ?? [],
+      subscribe: none,
+      subscribeProbes: none,
+      send: never,
+      get: never,
+      call: never,
+      url: () => null,
+      probeNow: never,
     },
-  );
+    ledger: {
+      admit: never,
+      settle: never,
+      get: () => undefined,
+      unresolved: () => [],
+      counts: () => ({ old: 0, new: 0 }),
+      subscribe: none,
+    },
+    migrationValue: () => {
+      throw new Error('nobody asks while explaining');
+    },
+    clock: systemClock,
+    logger: silentLogger,
+    metrics: createMetrics({ version: '', commit: '' }),
+    secret: randomBytes(32),
+  });
   return proxy.explain(request);
 }
 

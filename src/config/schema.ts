@@ -148,10 +148,7 @@ export const configSchema = z.strictObject({
         ),
         holdMax: fixed(z.int().min(0).max(100_000).default(1000), 'Greatest number of writes that wait.'),
         holdBytesMax: fixed(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
-        keepDays: fixed(
-          z.int().min(1).max(3650).default(30),
-          'Days that the final outcome of a write is remembered.',
-        ),
+        keepDays: fixed(z.int().min(1).max(3650).default(30), 'Days that the final outcome of a write is remembered.'),
       })
       .prefault({}),
     'Limits of writes that wait for the switch, and how long outcomes are kept.',
