@@ -10,7 +10,8 @@ const call = (method: string): string => JSON.stringify({ jsonrpc: '2.0', id: 1,
 
 describe('explaining without a gateway', () => {
   test.each([
-    ['user.call', 'read', 'forward', 'reads'],
+    ['user.num_accounts', 'read', 'forward', 'reads'],
+    ['user.call', 'read', 'refuse', 'shielded'],
     ['user.chain_info', 'write-affine', 'forward', 'affine'],
     ['admin.peers', 'denied', 'refuse', 'method_denied'],
     ['user.no_such', 'denied', 'refuse', 'method_denied'],
@@ -19,7 +20,7 @@ describe('explaining without a gateway', () => {
   });
 
   test('says that writes go to the old network, where every configured node counts as up', () => {
-    expect(explain(call('user.call')).facts).toEqual(
+    expect(explain(call('user.num_accounts')).facts).toEqual(
       expect.arrayContaining(['writes: send old', 'nodes of old, best first: old-1 (up, 0)']),
     );
   });
