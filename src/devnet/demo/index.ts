@@ -42,7 +42,7 @@ const IN_SYNC_MS = 6_000;
 const AFTER_MS = 5_000;
 /** The longest any step of the story may take. */
 const STEP_MS = 60_000;
-const SAMPLE_MS = 100;
+const SAMPLE_MS = 200;
 /** Mean time between two kills, when kills are asked for, with the restart. */
 const KILL_MS = 4_500;
 const NODES = 2;

@@ -37,7 +37,7 @@ export function createReader({ url, chainId, seed, index, writers }: ReaderSetti
       while (!signal.aborted) {
         const writer = random.int(1, writers);
         await readOnce(writer);
-        await sleep(systemClock, random.int(150, 350), signal);
+        await sleep(systemClock, random.int(200, 500), signal);
       }
     },
   };
