@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createAdmin, type Admin } from './admin/index.js';
 import { configChanges, type Config, type ConfigChange } from './config/index.js';
 import type { Control } from './control/index.js';
-import { adminPorts } from './gateway-admin.js';
-import { proxyOptions } from './gateway-proxy.js';
-import { createDecider, type Decider, type DeciderInputs } from './gateway-strategies.js';
-import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway-view.js';
+import { adminPorts } from './gateway/admin.js';
+import { proxyOptions } from './gateway/proxy.js';
+import { createDecider, type Decider, type DeciderInputs } from './gateway/strategies.js';
+import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway/view.js';
 import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
 import { lockFolder, sleep, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
@@ -30,7 +30,7 @@ import {
   type Ledger,
 } from './storage/index.js';
 import type { Logger, Metrics } from './telemetry/index.js';
-import { createUpkeep, type Upkeep } from './gateway-upkeep.js';
+import { createUpkeep, type Upkeep } from './gateway/upkeep.js';
 
 export interface GatewayPlatform {
   readonly clock: Clock;

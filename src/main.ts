@@ -15,7 +15,7 @@ async function main(): Promise<number> {
   const programs: Programs = {
     ...build,
     serve: (loaded, reload, io) => serve(loaded, reload, io, build),
-    explain: async (config, request) => (await import('./gateway-explain.js')).explainOffline(config, request),
+    explain: async (config, request) => (await import('./gateway/explain.js')).explainOffline(config, request),
     // Dynamic, so that serve never loads the devnet.
     dev: async (flags, io) => (await import('./devnet/dev.js')).runDev(flags, io),
     demo: async (flags, io) =>

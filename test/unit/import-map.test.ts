@@ -42,7 +42,7 @@ const PURE_ROOMS = new Set(PURE);
 const PURE_BUILTINS: Readonly<Record<string, readonly string[]>> = { protocol: ['node:crypto', 'node:buffer'] };
 
 /** Doors beside index.ts. */
-const SECOND_DOORS = new Set(['admin/contract.ts']);
+const SECOND_DOORS = new Set(['admin/contract.ts', 'gateway/explain.ts']);
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.ts'))
@@ -51,7 +51,7 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 const imports = files.flatMap(importsOf);
 const own = imports.filter(({ isOwn }) => isOwn);
 
-/** `protocol/tx.ts` → protocol; `gateway-view.ts` → gateway (files of the root belong to their first word). */
+/** `protocol/tx.ts` → protocol; `gateway/view.ts` → gateway (files of the root belong to their first word). */
 const roomOf = (file: string): string =>
   file.includes('/') ? file.split('/')[0]! : file.replace(/\.ts$/, '').split('-')[0]!;
 
@@ -101,7 +101,7 @@ describe('the import map of src/', () => {
   });
 
   test('the devnet is never loaded by serve: no static path leads from the entries to it', () => {
-    for (const entry of ['main.ts', 'serve.ts', 'gateway.ts', 'gateway-explain.ts']) {
+    for (const entry of ['main.ts', 'serve.ts', 'gateway.ts', 'gateway/explain.ts']) {
       const path = pathTo(entry, to => roomOf(to) === 'devnet');
       expect(path, `static path to the devnet: ${path?.join(' -> ')}`).toBeNull();
     }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { explanation } from '../../../src/admin/contract.js';
 import { loadConfig } from '../../../src/config/index.js';
-import { explainOffline } from '../../../src/gateway-explain.js';
+import { explainOffline } from '../../../src/gateway/explain.js';
 
 const { config } = loadConfig({ env: {}, file: resolve(import.meta.dirname, '../../../config/switchyard.yaml') });
 const explain = (request: string) => explanation.parse(explainOffline(config, Buffer.from(request)));

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import type { Explanation } from './admin/contract.js';
-import type { Config } from './config/index.js';
-import type { NetworkName } from './model/index.js';
-import { systemClock } from './platform/index.js';
-import { proxyOptions } from './gateway-proxy.js';
-import { createProxy } from './proxy/index.js';
-import { project, type Intent, type NetworkView, type RoutingSnapshot } from './routing/index.js';
-import { createMetrics, silentLogger } from './telemetry/index.js';
+import type { Explanation } from '../admin/contract.js';
+import type { Config } from '../config/index.js';
+import type { NetworkName } from '../model/index.js';
+import { systemClock } from '../platform/index.js';
+import { proxyOptions } from './proxy.js';
+import { createProxy } from '../proxy/index.js';
+import { project, type Intent, type NetworkView, type RoutingSnapshot } from '../routing/index.js';
+import { createMetrics, silentLogger } from '../telemetry/index.js';
 
 /**
  * Explains a request without a running gateway, by the functions that route it: as in the hours before a migration, with

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { configSchema } from '../../src/config/index.js';
-import { proxyOptions } from '../../src/gateway-proxy.js';
-import { DEFAULT_LIMITS, SHIELD_RULES } from '../../src/proxy/index.js';
+import { configSchema } from '../../../src/config/index.js';
+import { proxyOptions } from '../../../src/gateway/proxy.js';
+import { DEFAULT_LIMITS, SHIELD_RULES } from '../../../src/proxy/index.js';
 
 const network = { chainId: 'a', nodes: [{ name: 'n', url: 'http://127.0.0.1:1' }] };
 

@@ -1,4 +1,4 @@
-import type { Config } from './config/index.js';
+import type { Config } from '../config/index.js';
 import {
   createControl,
   createOfflineControl,
@@ -10,12 +10,12 @@ import {
   type StrategyPorts,
   type TableComparison,
   type TablesPort,
-} from './control/index.js';
-import { GatewayError, type NetworkName, type NodeRef } from './model/index.js';
-import type { Nodes } from './nodes/index.js';
-import { createVerifier, digestTables } from './replication/index.js';
-import type { Journal, Ledger } from './storage/index.js';
-import type { WatermarkView } from './routing/index.js';
+} from '../control/index.js';
+import { GatewayError, type NetworkName, type NodeRef } from '../model/index.js';
+import type { Nodes } from '../nodes/index.js';
+import { createVerifier, digestTables } from '../replication/index.js';
+import type { Journal, Ledger } from '../storage/index.js';
+import type { WatermarkView } from '../routing/index.js';
 
 /** The one loop that decides, by what kind of move it is; the other two are null. */
 export interface Decider {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { createUpkeep } from '../../src/gateway-upkeep.js';
-import { silentLogger } from '../../src/telemetry/index.js';
-import { createFakeClock } from './proxy/fake-clock.js';
+import { createUpkeep } from '../../../src/gateway/upkeep.js';
+import { silentLogger } from '../../../src/telemetry/index.js';
+import { createFakeClock } from '../proxy/fake-clock.js';
 
 const DAY = 86_400_000;
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve));

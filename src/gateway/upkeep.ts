@@ -1,6 +1,6 @@
-import { messageOf } from './model/index.js';
-import type { Clock, Timer } from './platform/index.js';
-import type { Logger } from './telemetry/index.js';
+import { messageOf } from '../model/index.js';
+import type { Clock, Timer } from '../platform/index.js';
+import type { Logger } from '../telemetry/index.js';
 
 /** Forgets, once a day, what nobody will ask for any more. */
 export interface Upkeep {

@@ -1,10 +1,10 @@
-import type { AdminPorts } from './admin/index.js';
-import type { TxView } from './admin/contract.js';
-import type { Config, ConfigChange } from './config/index.js';
-import type { Gateway, GatewayPlatform, Rooms } from './gateway.js';
-import { offlinePorts, upgradePorts } from './gateway-strategy-views.js';
-import { GatewayError, type NodeRef } from './model/index.js';
-import type { TxSighting } from './proxy/index.js';
+import type { AdminPorts } from '../admin/index.js';
+import type { TxView } from '../admin/contract.js';
+import type { Config, ConfigChange } from '../config/index.js';
+import type { Gateway, GatewayPlatform, Rooms } from '../gateway.js';
+import { offlinePorts, upgradePorts } from './strategy-views.js';
+import { GatewayError, type NodeRef } from '../model/index.js';
+import type { TxSighting } from '../proxy/index.js';
 
 export interface AdminInputs {
   readonly reconfigure: (after: Config) => readonly ConfigChange[];

@@ -1,14 +1,14 @@
-import type { Config } from './config/index.js';
-import type { Control } from './control/index.js';
-import { NETWORK_NAMES, type GatewayStatus, type NetworkName, type NetworkStatus } from './model/index.js';
-import type { Nodes } from './nodes/index.js';
-import { createNotifier, type Clock } from './platform/index.js';
-import type { MigrationPublic } from './proxy/index.js';
-import type { Replication } from './replication/index.js';
-import { project, type NetworkView, type RoutingSnapshot } from './routing/index.js';
-import type { Metrics } from './telemetry/index.js';
-import { watermarkAfter } from './gateway-strategies.js';
-import type { Rooms } from './gateway.js';
+import type { Config } from '../config/index.js';
+import type { Control } from '../control/index.js';
+import { NETWORK_NAMES, type GatewayStatus, type NetworkName, type NetworkStatus } from '../model/index.js';
+import type { Nodes } from '../nodes/index.js';
+import { createNotifier, type Clock } from '../platform/index.js';
+import type { MigrationPublic } from '../proxy/index.js';
+import type { Replication } from '../replication/index.js';
+import { project, type NetworkView, type RoutingSnapshot } from '../routing/index.js';
+import type { Metrics } from '../telemetry/index.js';
+import { watermarkAfter } from './strategies.js';
+import type { Rooms } from '../gateway.js';
 
 /** Keeps the one routing snapshot true: rebuilt when a fact changes, swapped as one reference, then announced. */
 export interface SnapshotSource {

@@ -1,7 +1,7 @@
-import type { OfflinePorts, UpgradePorts } from './admin/index.js';
-import type { OfflineStatus, UpgradeStatus } from './admin/contract.js';
-import type { OfflineControl, RollingControl } from './control/index.js';
-import { alarmText } from './strategies/index.js';
+import type { OfflinePorts, UpgradePorts } from '../admin/index.js';
+import type { OfflineStatus, UpgradeStatus } from '../admin/contract.js';
+import type { OfflineControl, RollingControl } from '../control/index.js';
+import { alarmText } from '../strategies/index.js';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 

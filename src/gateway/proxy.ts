@@ -1,5 +1,5 @@
-import type { Config } from './config/index.js';
-import type { ProxyOptions } from './proxy/index.js';
+import type { Config } from '../config/index.js';
+import type { ProxyOptions } from '../proxy/index.js';
 
 /** What the configuration says about the request path, in its own terms. */
 export const proxyOptions = ({ listen, writes, limits, shield, http, opaque, drain }: Config): ProxyOptions => {
