@@ -174,6 +174,37 @@ export const auditEntry = z
   })
   .meta({ id: 'AuditEntry' });
 
+export const heldWrite = z
+  .looseObject({
+    hash: z.string(),
+    at: isoTime.describe('When it began to wait.'),
+    heldMs: z.number(),
+    wait: z.enum(['released', 'expired', 'full', 'gone']).describe('How the waiting ended.'),
+    ending: z
+      .string()
+      .nullable()
+      .describe('accepted, answered (an error of a node), or the reason of the refusal; null: an error of ours.'),
+    network: z.enum(['old', 'new', 'none']),
+    state: z.string().nullable().describe('What the ledger knows of it now; null when it was never sent.'),
+    height: height.nullable(),
+  })
+  .meta({ id: 'HeldWrite' });
+
+/** Totals are of this process, as in the metrics; attempts and commands are of the whole journal. */
+export const heldWrites = z
+  .looseObject({
+    since: isoTime.describe('Start of this process: what an earlier one held is in its metrics only.'),
+    entered: count,
+    released: count,
+    expired: count,
+    full: count,
+    gone: count,
+    waiting: count,
+    forgotten: count.describe('Older ones that are no longer listed.'),
+    writes: z.array(heldWrite),
+  })
+  .meta({ id: 'HeldWrites' });
+
 export const changesetView = z
   .looseObject({
     height,
@@ -446,6 +477,22 @@ const route = <const R extends RouteShape>(shape: R): R => shape;
 const cutoverRoute = <N extends CutoverCommandName>(name: N, summary: string) =>
   route({ method: 'post', path: `/v1/cutover/${name}`, summary, body: commandBody, response: commandResult });
 
+export const report = z
+  .looseObject({
+    at: isoTime,
+    status: gatewayStatus,
+    attempts: z.array(attemptStory),
+    commands: z.array(auditEntry),
+    held: heldWrites.nullable(),
+    verification: z
+      .looseObject({ at: isoTime, report: verificationReport })
+      .nullable()
+      .describe('The last whole comparison of this process; null when none was asked for.'),
+    upgrade: upgradeStatus.nullable(),
+    offline: offlineStatus.nullable(),
+  })
+  .meta({ id: 'Report' });
+
 /** All typed routes. Beside them stand POST /v1/verify (lines), POST /v1/explain (raw body) and the open probes. */
 export const routes = {
   status: route({ method: 'get', path: '/v1/status', summary: 'The one status value', response: gatewayStatus }),
@@ -471,6 +518,12 @@ export const routes = {
     path: '/v1/cutover/audit',
     summary: 'Every command, taken or refused',
     response: z.looseObject({ entries: z.array(auditEntry) }),
+  }),
+  report: route({
+    method: 'get',
+    path: '/v1/cutover/report',
+    summary: 'The whole move: attempts with every step, what became of held writes, verification, totals',
+    response: report,
   }),
   replicationStatus: route({
     method: 'get',
@@ -647,6 +700,8 @@ export type CommandBody = Known<z.output<typeof commandBody>>;
 export type CommandResult = Known<z.output<typeof commandResult>>;
 export type AttemptStory = Known<z.output<typeof attemptStory>>;
 export type AuditEntry = Known<z.output<typeof auditEntry>>;
+export type HeldWrites = Known<z.output<typeof heldWrites>>;
+export type Report = Known<z.output<typeof report>>;
 export type ChangesetView = Known<z.output<typeof changesetView>>;
 export type RepairView = Known<z.output<typeof repairView>>;
 export type RelayUrl = Known<z.output<typeof relayUrl>>;

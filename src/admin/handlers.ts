@@ -1,7 +1,6 @@
 import { NETWORK_NAMES, type NodeRef } from '../model/index.js';
 import {
   cutoverCommands,
-  type AttemptStory,
   type CommandBody,
   type CutoverCommandName,
   type RouteInput,
@@ -9,7 +8,8 @@ import {
   type RouteOutput,
 } from './contract.js';
 import { ProblemError, refusedCommand } from './errors.js';
-import type { Actor, AdminPorts, AttemptRecord } from './ports.js';
+import type { Actor, AdminPorts } from './ports.js';
+import { reportOf, toEntry, toStory } from './report.js';
 import { offlineHandlers, upgradeHandlers } from './strategies.js';
 import { Refusal } from './refusal.js';
 
@@ -45,7 +45,8 @@ export function createHandlers(ports: AdminPorts): Handlers {
     ...(preflight && { preflight: (_: RouteInput<'preflight'>, __: Actor, signal: AbortSignal) => preflight(signal) }),
     ...(command && cutoverHandlers(ports, command)),
     ...(history && { history: () => ({ attempts: history().map(toStory) }) }),
-    ...(audit && { audit: () => ({ entries: audit().map(entry => ({ ...entry, at: isoOf(entry.at) })) }) }),
+    ...(audit && { audit: () => ({ entries: audit().map(toEntry) }) }),
+    report: () => reportOf(ports),
     replicationStatus: () => ports.status().replication,
     ...(changeset && {
       changeset: async ({ params: { height } }: RouteInput<'changeset'>) =>
@@ -106,15 +107,6 @@ function changeNode(node: NodeRef, change: (node: NodeRef) => boolean | undefine
   const changed = change(node) ?? missing(`there is no node ${node.name} in network ${node.network}`);
   return { network: node.network, name: node.name, changed };
 }
-
-const isoOf = (ms: number): string => new Date(ms).toISOString();
-
-const toStory = (record: AttemptRecord): AttemptStory => ({
-  ...record,
-  startedAt: isoOf(record.startedAt),
-  endedAt: record.endedAt === null ? null : isoOf(record.endedAt),
-  steps: record.steps.map(step => ({ ...step, at: isoOf(step.at) })),
-});
 
 function missing(detail: string): never {
   throw new ProblemError('not_found', detail);

@@ -6,6 +6,8 @@ import type {
   AuditEntry,
   ChangesetView,
   CommandResult,
+  HeldWrites,
+  Report,
   CutoverCommandName,
   Explanation,
   ExportBody,
@@ -85,6 +87,11 @@ export interface AdminPorts {
   /** Oldest first, as `audit`. */
   readonly history?: () => readonly AttemptRecord[];
   readonly audit?: () => readonly AuditRecord[];
+
+  /** Totals and endings of the writes that this process held. */
+  readonly heldWrites?: () => Omit<HeldWrites, 'since'>;
+  /** Null before the first whole comparison of this process. */
+  readonly lastVerification?: () => Report['verification'];
 
   /** Undefined when the height is not archived. */
   readonly changeset?: (height: number) => Promise<ChangesetView | undefined>;

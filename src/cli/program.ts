@@ -9,6 +9,7 @@ import { addLookups } from './commands/lookups.js';
 import { addNodes } from './commands/nodes.js';
 import { addOffline } from './commands/offline.js';
 import { addRelay, addReplication } from './commands/replication.js';
+import { addReport } from './commands/report.js';
 import { addRun } from './commands/run.js';
 import { addStatus } from './commands/status.js';
 import { addUpgrade } from './commands/upgrade.js';
@@ -30,6 +31,7 @@ Results are on standard output, everything else on standard error.`,
   addStatus(program, context);
   addChecks(program, context);
   addCutover(program, context);
+  addReport(program, context);
   addReplication(program, context);
   addRelay(program, context);
   addNodes(program, context);

@@ -1,5 +1,5 @@
 import type { AdminPorts } from '../admin/index.js';
-import type { TxView } from '../admin/contract.js';
+import type { HeldWrites, Report, TxView } from '../admin/contract.js';
 import type { Config, ConfigChange } from '../config/index.js';
 import type { Gateway, GatewayPlatform, Rooms } from '../gateway.js';
 import { offlinePorts, upgradePorts } from './strategy-views.js';
@@ -19,6 +19,7 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
   const { nodes, control, proxy, replication, verifier } = rooms;
   const { platform, started, closing } = inputs;
 
+  let lastVerification: Report['verification'] = null;
   const exists = ({ network, name }: NodeRef): boolean =>
     nodes.view(network)?.nodes.some(node => node.name === name) ?? false;
 
@@ -61,7 +62,14 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
         sha256: record.sha256,
         at: new Date(record.at).toISOString(),
       })),
-    verify: (what, progress, signal) => verifier.verify(what, progress, signal),
+    verify: async (what, progress, signal) => {
+      const report = await verifier.verify(what, progress, signal);
+      const isWhole = what.namespace === undefined && what.table === undefined;
+      if (isWhole) lastVerification = { at: new Date(platform.clock.now()).toISOString(), report };
+      return report;
+    },
+    lastVerification: () => lastVerification,
+    heldWrites: () => heldWrites(rooms),
 
     drainNode: node => (exists(node) ? nodes.drain(node) : undefined),
     resumeNode: node => (exists(node) ? nodes.resume(node) : undefined),
@@ -106,6 +114,25 @@ function changesetView({ replication }: Rooms, height: number) {
     askedHeight: carrier?.asked ?? null,
     elements: shown.elements.map(({ kind, ...rest }) => ({ kind, text: JSON.stringify(rest) })),
     repairs: Object.entries(shown.repairs).map(([repair, count]) => ({ repair, text: `${count} times` })),
+  };
+}
+
+/** What became of each held write: how its wait ended, and where its transaction is now by the ledger. */
+function heldWrites({ proxy, ledger }: Rooms): Omit<HeldWrites, 'since'> {
+  const { counts, fates, forgotten } = proxy.heldWrites();
+  return {
+    ...counts,
+    waiting: proxy.held().count,
+    forgotten,
+    writes: fates.map(({ at, ...fate }) => {
+      const record = ledger.get(fate.hash);
+      return {
+        ...fate,
+        at: new Date(at).toISOString(),
+        state: record?.state ?? null,
+        height: record?.height ?? null,
+      };
+    }),
   };
 }
 

@@ -8,6 +8,8 @@
  */
 export { REASONS, type Reason } from './errors.js';
 export type { RequestExplanation } from './explain.js';
+export type { HeldFate } from './held-log.js';
+export type { HoldCounts } from './hold.js';
 export { DEFAULT_LIMITS } from './ports.js';
 export type {
   LedgerPort,

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
-import { GatewayError, messageOf, type Epoch, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
+import { GatewayError, type Epoch, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
@@ -13,7 +13,10 @@ import { errorOf } from './errors.js';
 import { explainRequest, type RequestExplanation } from './explain.js';
 import { createFeed } from './feed.js';
 import { hasTwoHosts, readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
+import type { HeldFate } from './held-log.js';
+import type { HoldCounts } from './hold.js';
 import { createLimits } from './limits.js';
+import { listen, parseAddress } from './listening.js';
 import { createMemory } from './memory.js';
 import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
 import { createOpaque } from './opaque.js';
@@ -40,6 +43,8 @@ export interface Proxy {
    */
   quiesced(epoch: Epoch, signal?: AbortSignal): Promise<void>;
   held(): { readonly count: number; readonly bytes: number };
+  /** Every write that was held since the start: totals as in the metrics, and what became of the last ones. */
+  heldWrites(): { readonly counts: HoldCounts; readonly fates: readonly HeldFate[]; readonly forgotten: number };
   inFlightWrites(): number;
   /** Challenges that a node issued through us and that a client may still come back with. */
   challenges(node: NodeRef): number;
@@ -353,6 +358,11 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     },
     quiesced: (epoch, signal) => writes.flights.quiesced(epoch, signal),
     held: () => writes.hold.held(),
+    heldWrites: () => ({
+      counts: writes.hold.counts(),
+      fates: writes.held.fates(),
+      forgotten: writes.held.forgotten(),
+    }),
     challenges: node => memory.outstanding(node),
     inFlightWrites: () => writes.flights.count(),
     explain: request =>
@@ -375,23 +385,3 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
 
 const refuseUpgrade = (socket: Duplex, status: string): void =>
   void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-
-function parseAddress(listen: string): { host: string; port: number } {
-  const colon = listen.lastIndexOf(':');
-  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listen.slice(colon + 1)) };
-}
-
-const listen = (server: Server, host: string, port: number): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const fail = (error: Error): void =>
-      reject(
-        new GatewayError('listen_failed', 'config', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
-          cause: error,
-        }),
-      );
-    server.once('error', fail);
-    server.listen(port, host, () => {
-      server.off('error', fail);
-      resolve();
-    });
-  });

@@ -16,6 +16,7 @@ import { createAccountOrder } from './account-order.js';
 import type { RequestContext } from './context.js';
 import type { Refusal } from './errors.js';
 import { createFlights, type Flight, type Flights } from './flights.js';
+import { createHeldLog, endingWord, type HeldFate, type HeldLog } from './held-log.js';
 import { createHold, type Hold, type HoldLimits } from './hold.js';
 import type { LedgerRecord, ProxyLimits, ProxyPorts, Upstream } from './ports.js';
 import type { ReadGate } from './read-gate.js';
@@ -37,6 +38,8 @@ import {
 export interface Writes {
   broadcast(context: RequestContext, id: Uint8Array, body: Uint8Array, params: Slice | null): Promise<Reply>;
   readonly hold: Hold;
+  /** What became of the writes that were held. */
+  readonly held: HeldLog;
   readonly flights: Flights;
   /** What the decision about a transaction rests on, for `explain`. */
   factsOf(broadcast: Broadcast, snapshot: RoutingSnapshot): CallFacts;
@@ -80,6 +83,7 @@ const SYNC_HEAD_START_MS = 50;
 export function createWrites(options: WritesOptions, ports: WritesPorts): Writes {
   const { clock, ledger, nodes, gate, lookup, metrics } = ports;
   const hold = createHold(options.hold, ports);
+  const heldLog = createHeldLog();
   const flights = createFlights(clock);
   const order = createAccountOrder(clock);
   const running = new Map<TxHash, Promise<Ending>>();
@@ -100,6 +104,22 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
   }
 
   async function run(broadcast: Broadcast, context: RequestContext): Promise<Ending> {
+    const waits: Pick<HeldFate, 'at' | 'heldMs' | 'wait'>[] = [];
+    let ending: Ending | null = null;
+    try {
+      ending = await attempt(broadcast, context, waits);
+      return ending;
+    } finally {
+      const fate = ending === null ? ({ ending: null, network: 'none' } as const) : endingWord(ending);
+      for (const wait of waits) heldLog.add({ hash: broadcast.hash, ...wait, ...fate });
+    }
+  }
+
+  async function attempt(
+    broadcast: Broadcast,
+    context: RequestContext,
+    waits: Pick<HeldFate, 'at' | 'heldMs' | 'wait'>[],
+  ): Promise<Ending> {
     const seq = arrivals++;
     const earlier = ledger.get(broadcast.hash);
     let leave: (() => void) | null = null;
@@ -124,6 +144,8 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
         if (decision.kind === 'answer') throw new Error('a write is never answered from memory');
         if (decision.kind === 'hold') {
           await withdraw();
+          const at = clock.now();
+          const since = clock.monotonic();
           const held = await hold.wait({
             seq,
             client: context.client,
@@ -134,6 +156,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
               return decideFor(broadcast, next).kind === 'hold' ? undefined : next;
             },
           });
+          waits.push({ at, heldMs: Math.round(clock.monotonic() - since), wait: held.kind });
           if (held.kind !== 'released') return refused(holdRefusal(held.kind, decision.reason));
           snapshot = held.value;
           continue;
@@ -360,6 +383,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
 
   return {
     hold,
+    held: heldLog,
     flights,
     factsOf,
     isRunning: hash => running.has(hash),

@@ -208,7 +208,7 @@ function stepsText({ steps = [] }: CommandResult, width: number): string {
   return [...lines, '', 'Nothing was changed.'].join('\n');
 }
 
-function historyText(attempts: readonly AttemptStory[], width: number): string {
+export function historyText(attempts: readonly AttemptStory[], width: number): string {
   if (attempts.length === 0) return 'No attempt yet.';
   return attempts
     .map(attempt => {
@@ -231,7 +231,7 @@ function historyText(attempts: readonly AttemptStory[], width: number): string {
     .join('\n\n');
 }
 
-function auditText(
+export function auditText(
   entries: readonly {
     at: string;
     command: string;

@@ -34,6 +34,10 @@ test('quiesced waits for every send of an older epoch, and none begins afterward
   expect(oldNodes[0]!.calls.filter(call => call.method === 'user.broadcast')).toHaveLength(sent);
   intent(COMMITTED);
   expect((await held).json.error?.data?.['reason']).toBe('chain_switched');
+  expect(proxy.heldWrites()).toMatchObject({
+    counts: { entered: 1, released: 1 },
+    fates: [{ wait: 'released', ending: 'chain_switched', network: 'none' }],
+  });
   expect(old.deliveries.size).toBe(0);
 });
 

@@ -214,6 +214,46 @@ describe('commands', () => {
 });
 
 describe('values from other rooms', () => {
+  test('the report is made of the same values as status, history and audit', async () => {
+    const write = { hash: 'f'.repeat(64), at: '1970-01-01T00:00:01.000Z', heldMs: 40, wait: 'released' as const };
+    const app = appOf({
+      audit: () => [
+        {
+          sequence: 1,
+          at: 0,
+          command: 'start',
+          actor: 'ann',
+          reason: '',
+          before: 'ready',
+          after: 'armed',
+          refused: null,
+        },
+      ],
+      heldWrites: () => ({
+        entered: 1,
+        released: 1,
+        expired: 0,
+        full: 0,
+        gone: 0,
+        waiting: 0,
+        forgotten: 0,
+        writes: [{ ...write, ending: 'chain_switched', network: 'none', state: null, height: null }],
+      }),
+    });
+    const report = routes.report.response.parse(await (await get(app, '/v1/cutover/report')).json());
+    const status: unknown = await (await get(app, '/v1/status')).json();
+    const audit = routes.audit.response.parse(await (await get(app, '/v1/cutover/audit')).json());
+    expect(report.status).toEqual(status);
+    expect(report.commands).toEqual(audit.entries);
+    expect(report.attempts).toEqual([]);
+    expect(report.held).toMatchObject({
+      entered: 1,
+      writes: [{ ending: 'chain_switched' }],
+      since: sampleStatus().startedAt,
+    });
+    expect(report).toMatchObject({ verification: null, upgrade: null, offline: null });
+  });
+
   test('history has ISO times', async () => {
     const app = appOf({
       history: () => [

@@ -350,6 +350,44 @@ describe('cutover', () => {
     expect([run.code, run.stderr]).toEqual([exit, 'switchyard: because\n']);
   });
 
+  test('report: one page for people, the whole value for programs', async () => {
+    const fate = (n: number) => ({
+      hash: String(n).padStart(64, '0'),
+      at: '1970-01-01T00:00:00.000Z',
+      heldMs: 1200,
+      wait: 'released' as const,
+      ending: 'accepted',
+      network: 'new' as const,
+      state: 'mined',
+      height: 7,
+    });
+    await gateway({
+      history: () => [story()],
+      heldWrites: () => ({
+        entered: 26,
+        released: 25,
+        expired: 1,
+        full: 0,
+        gone: 0,
+        waiting: 0,
+        forgotten: 0,
+        writes: Array.from({ length: 25 }, (_, n) => fate(n)),
+      }),
+      lastVerification: () => ({
+        at: '1970-01-01T00:00:00.000Z',
+        report: { equal: false, tables: 2, rows: 9, differences: 1, differing: [], durationMs: 1 },
+      }),
+    });
+    const page = (await cli('report')).stdout.replace(/\s+/g, ' ');
+    expect(page).toContain('a1 switch switched');
+    expect(page).toContain('26 held = 25 released + 1 expired + 0 turned away + 0 gone');
+    expect(page).toContain('accepted, new, mined, block 7');
+    expect(page).toContain('5 earlier ones: --json');
+    expect(page).toContain('DIFFERENT, 2 tables, 9 rows, 1 difference');
+    const value = oneObject((await cli('report --json')).stdout) as { held: { writes: unknown[] } };
+    expect(value.held.writes).toHaveLength(25);
+  });
+
   test('history and audit', async () => {
     await gateway({
       history: () => [story()],
