@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GatewayError } from '../model/index.js';
@@ -12,7 +13,8 @@ export interface FolderLock {
 
 /**
  * One process per data folder: two would each believe they alone decide. The lock names its holder by process id and start
- * time, so that the lock of a process that was killed is taken over at once and a reused id is not mistaken for it.
+ * time, so that the lock of a process that was killed is taken over at once and a reused id is not mistaken for it. The file
+ * appears with its content in one step: one that is still empty would look like the lock of a process that is gone.
  * Throws GatewayError `data_folder_in_use` (family config) while the holder lives.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
@@ -20,14 +22,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   const path = join(folder, LOCK_NAME);
   const own = identityOf(process.pid);
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    try {
-      const file = await open(path, 'wx', 0o644);
-      await file.writeFile(own);
-      await file.close();
-      return { release: () => releaseIfOwn(path, own) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    if (await place(path, own)) return { release: () => releaseIfOwn(path, own) };
     const holder = await readFile(path, 'utf8').catch(() => '');
     const pid = Number(holder.split(' ')[0]);
     if (holder !== '' && identityOf(pid) === holder) {
@@ -49,6 +44,21 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   );
 }
 
+/** False when somebody's lock is there. */
+async function place(path: string, own: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`;
+  await writeFile(draft, own, { mode: 0o644 });
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
 async function releaseIfOwn(path: string, own: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => '')) === own) await rm(path, { force: true });
 }
@@ -59,7 +69,8 @@ function identityOf(pid: number): string {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program name in parentheses and may itself hold spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return `${pid} ${fields[19]}`;
+    // A killed process whose parent has not fetched its end yet runs nothing any more.
+    return fields[0] === 'Z' ? `${pid} gone` : `${pid} ${fields[19]}`;
   } catch {
     return isAlive(pid) ? `${pid}` : `${pid} gone`;
   }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatewayError, messageOf } from '../model/index.js';
-import { syncFolder, type Clock } from '../platform/index.js';
+import { lockFolder, syncFolder, type Clock } from '../platform/index.js';
 import { decodeJournal, encodeRecord, firstChain, headerLine, type JournalRecord } from './journal-format.js';
 
 export type { JournalRecord } from './journal-format.js';
@@ -51,13 +51,14 @@ export interface Journal {
 
 /**
  * Opens or creates the journal of a folder. Only one process may have it open (the lock beside it names the process).
- * Errors: `journal_newer` (config), `journal_damaged` (integrity), `journal_in_use` (config).
+ * Errors: `journal_newer` (config), `journal_damaged` (integrity), `data_folder_in_use` (config).
  */
 export async function openJournal(options: JournalOptions, ports: JournalPorts): Promise<Journal> {
   const { folder, fsync = true } = options;
   await mkdir(folder, { recursive: true });
   const path = join(folder, 'switch.journal');
-  const unlock = await lock(join(folder, 'switch.lock'));
+  // Two gateways that decide from one journal would be two writers (I1).
+  const lock = await lockFolder(folder);
   let file: JournalFile | null = null;
   try {
     const bytes = await readIfThere(path);
@@ -114,12 +115,12 @@ export async function openJournal(options: JournalOptions, ports: JournalPorts):
       fsync,
       async close() {
         await file!.close();
-        await unlock();
+        await lock.release();
       },
     });
   } catch (error) {
     await file?.close().catch(() => undefined);
-    await unlock();
+    await lock.release();
     throw error;
   }
 }
@@ -258,61 +259,5 @@ async function readIfThere(path: string): Promise<Buffer | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
-  }
-}
-
-/**
- * Two gateways that decide from one journal would be two writers (I1), so the folder belongs to one process. The lock
- * holds its id and its start time (field 22 of /proc/<pid>/stat, so that a reused id is not mistaken for it); where
- * there is no /proc the id alone has to do.
- */
-async function lock(path: string): Promise<() => Promise<void>> {
-  const own = `${process.pid} ${await startOf(process.pid)}`;
-  for (let tries = 0; tries < 5; tries += 1) {
-    try {
-      await writeFile(path, own, { flag: 'wx', mode: 0o600 });
-      return async () => {
-        await unlink(path).catch(() => undefined);
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = (await readIfThere(path))?.toString() ?? '';
-    const pid = Number(holder.split(' ')[0]);
-    if (Number.isInteger(pid) && pid > 0 && isAlive(pid) && holder === `${pid} ${await startOf(pid)}`) {
-      throw new GatewayError(
-        'journal_in_use',
-        'config',
-        `another gateway (process ${pid}) has ${path} open: give each gateway a dataDir of its own, or end that one first`,
-        { details: { pid } },
-      );
-    }
-    await unlink(path).catch(() => undefined);
-  }
-  throw new GatewayError(
-    'journal_in_use',
-    'config',
-    `could not take the lock ${path}: several gateways are starting at once`,
-  );
-}
-
-async function startOf(pid: number): Promise<string> {
-  const stat = await readIfThere(`/proc/${pid}/stat`).catch(() => null);
-  if (stat === null) return '-';
-  // The name in the second field may contain spaces and brackets; counting begins after its last bracket.
-  const fields = stat
-    .toString()
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ');
-  // A killed process whose parent has not fetched its end yet runs nothing any more.
-  return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '-');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -35,4 +35,27 @@ test('a release does not take away the lock of somebody else', async () => {
   await writeFile(join(folder, 'gateway.lock'), '1 1');
   await lock.release();
   expect(await readFile(join(folder, 'gateway.lock'), 'utf8')).toBe('1 1');
+});
+
+test('of many that ask at once exactly one gets the lock, and nothing but the lock is left in the folder', async () => {
+  const results = await Promise.allSettled(Array.from({ length: 20 }, () => lockFolder(folder)));
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  expect(await readdir(folder)).toEqual(['gateway.lock']);
+});
+
+test('a killed process whose parent has not fetched its end does not hold the lock', async () => {
+  // The shell's child ends at once, and the program that takes the shell's place never asks for it.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const pid = Number(await new Promise<Buffer>(resolve => parent.stdout.once('data', resolve)));
+    const fields = async (): Promise<string[]> => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    };
+    await expect.poll(async () => (await fields())[0]).toBe('Z');
+    await writeFile(join(folder, 'gateway.lock'), `${pid} ${(await fields())[19]}`);
+    await (await lockFolder(folder)).release();
+  } finally {
+    parent.kill('SIGKILL');
+  }
 });

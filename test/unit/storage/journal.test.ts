@@ -115,7 +115,7 @@ describe('a journal', () => {
     await writeFile(path(), newer);
     await expect(open()).rejects.toMatchObject({ code: 'journal_newer', family: 'config' });
     expect((await readFile(path())).toString()).toBe(newer);
-    await expect(stat(join(folder, 'switch.lock'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(stat(join(folder, 'gateway.lock'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('that is no journal at all is refused', async () => {
@@ -125,19 +125,19 @@ describe('a journal', () => {
 
   it('is open in one process at a time, and a lock left by a killed process does not count', async () => {
     const journal = await open();
-    await expect(open()).rejects.toMatchObject({ code: 'journal_in_use' });
+    await expect(open()).rejects.toMatchObject({ code: 'data_folder_in_use' });
     await journal.close();
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     const gone = new Promise(resolve => child.once('exit', resolve));
     const stat = (await readFile(`/proc/${child.pid}/stat`)).toString();
     const startedAt = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    await writeFile(join(folder, 'switch.lock'), `${child.pid} ${startedAt}`);
-    await expect(open()).rejects.toMatchObject({ code: 'journal_in_use', details: { pid: child.pid } });
+    await writeFile(join(folder, 'gateway.lock'), `${child.pid} ${startedAt}`);
+    await expect(open()).rejects.toMatchObject({ code: 'data_folder_in_use', details: { pid: child.pid } });
     child.kill('SIGKILL');
     await gone;
     await (await open()).close();
     // The same number, another process.
-    await writeFile(join(folder, 'switch.lock'), `${process.pid} 1`);
+    await writeFile(join(folder, 'gateway.lock'), `${process.pid} 1`);
     await (await open()).close();
   });
 });
