@@ -14,6 +14,8 @@ export interface GatewayChild {
   /** With these variables in its environment; resolves when it has started. Throws when it ends before. */
   start(env?: Readonly<Record<string, string>>): Promise<void>;
   isRunning(): boolean;
+  /** Process id; 0 when it does not run. */
+  pid(): number;
   signal(signal: NodeJS.Signals): void;
   /** Resolves when the process has ended; false at the time limit. */
   ended(timeoutMs: number): Promise<boolean>;
@@ -74,6 +76,7 @@ export async function createGatewayChild(options: GatewayChildOptions): Promise<
     url: `http://127.0.0.1:${publicPort}`,
     adminUrl,
     isRunning,
+    pid: () => (isRunning() ? (child?.pid ?? 0) : 0),
     ended,
     async start(env = {}) {
       const log = openSync(join(folder, 'gateway.log'), 'a');
