@@ -2,7 +2,7 @@
  * Upstream processes of `npm run bench`: `node` is a pair of networks of one node each that answer at once, so that what is
  * measured is the way there; `plain URL` is http-proxy-3 passing bytes, the yardstick of a proxy that looks at nothing.
  */
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { Agent, createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createProxyServer } from 'http-proxy-3';
 import { decodeTxJson, encodeTx, parseJson, sha256Hex, ZERO_HASH, type JsonObject } from '../../src/protocol/index.js';
 
@@ -23,7 +23,7 @@ process.send?.({ kind: 'listening', urls } satisfies UpstreamMessage);
 process.once('disconnect', () => process.exit());
 
 function plain(url: string): RequestListener {
-  const proxy = createProxyServer({ target: url });
+  const proxy = createProxyServer({ target: url, agent: new Agent({ keepAlive: !closes }) });
   proxy.on('error', (_error, _request, response) => 'writeHead' in response && response.writeHead(502).end());
   return (request, response) => proxy.web(request, response);
 }
