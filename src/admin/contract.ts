@@ -262,9 +262,16 @@ export const verificationReport = z
         table: z.string(),
         key: z.string(),
         side: z.enum(['old-only', 'new-only', 'different']),
+        old: z.unknown().optional().describe('With `rows`: the row of the old network; null when it has none.'),
+        new: z.unknown().optional(),
       }),
     ),
     byTable: z.array(tableReport).optional(),
+    structure: z
+      .array(z.looseObject({ what: z.string(), line: z.string(), side: z.enum(['old-only', 'new-only']) }))
+      .optional()
+      .describe('Schemas, actions and roles that differ; compared when nothing narrows the comparison.'),
+    notCompared: z.array(z.string()).optional().describe('What could not be compared, and why.'),
     durationMs: z.number(),
   })
   .meta({ id: 'VerificationReport' });
@@ -456,7 +463,11 @@ const planQuery = z.object({
   from: z.coerce.number().int().min(0).optional(),
   to: z.coerce.number().int().min(0).optional(),
 });
-const verifyBody = z.strictObject({ namespace: z.string().max(128).optional(), table: z.string().max(128).optional() });
+const verifyBody = z.strictObject({
+  namespace: z.string().max(128).optional(),
+  table: z.string().max(128).optional(),
+  rows: z.boolean().optional().describe('List both rows of each differing key.'),
+});
 const nodeResult = z
   .looseObject({ network: networkName, name: z.string(), changed: z.boolean() })
   .meta({ id: 'NodeResult' });

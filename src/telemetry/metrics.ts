@@ -57,7 +57,10 @@ export function createMetrics(build: { version: string; commit: string }) {
       'bypass_transactions_total',
       'Transactions on the old network that did not come through us',
     ),
-    verificationDifferences: gauge('verification_differences', 'Differing keys found by the last verification'),
+    verificationDifferences: gauge(
+      'verification_differences',
+      'Differing keys and definitions that the last whole comparison found',
+    ),
     cacheRequests: counter('cache_requests_total', 'Exact cache', ['result']),
     rejections: counter('rejections_total', 'Requests refused by the gateway', ['reason']),
     cutoverStep: histogram('cutover_step_seconds', 'Time per step of a switch', ['step']),

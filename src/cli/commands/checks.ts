@@ -4,7 +4,7 @@ import { clientOf, examples, lookOf, talksToGateway, type CliContext, type Commo
 import { EXIT } from '../errors.js';
 import { note, printResult } from '../io.js';
 import { duration, number, plural } from '../text/format.js';
-import { type Style } from '../text/style.js';
+import { printableText, type Style } from '../text/style.js';
 import { table, wrap } from '../text/table.js';
 
 /** Commands that answer yes (exit 0) or no (exit 2). */
@@ -29,6 +29,7 @@ function addPreflight(program: Command, context: CliContext): void {
 interface VerifyOptions extends CommonOptions {
   readonly namespace?: string;
   readonly table?: string;
+  readonly rows?: boolean;
 }
 
 function addVerify(program: Command, context: CliContext): void {
@@ -38,13 +39,15 @@ function addVerify(program: Command, context: CliContext): void {
       "Compares both networks' tables row by row. Exit code 0 when they are equal, 2 when not; every differing key is listed.",
     )
     .option('--namespace <name>', 'only this namespace')
-    .option('--table <name>', 'only this table');
+    .option('--table <name>', 'only this table')
+    .option('--rows', 'both rows of each differing key');
   examples(command, 'switchyard verify', 'switchyard verify --namespace main --table users --json').action(
     async (options: VerifyOptions) => {
       const { io } = context;
       const what = {
         ...(options.namespace && { namespace: options.namespace }),
         ...(options.table && { table: options.table }),
+        ...(options.rows && { rows: true }),
       };
       const report = await clientOf(options, context).verify(what, line => {
         if (line.kind !== 'progress') return;
@@ -87,10 +90,27 @@ function verificationText(report: VerificationReport, width: number): string {
   const sum = `${plural(report.tables, 'table')}, ${plural(report.rows, 'row')} compared in ${duration(report.durationMs)}`;
   if (report.equal) return `${sum}: equal.`;
   const where = { 'old-only': 'only in old', 'new-only': 'only in new', different: 'different' };
-  const rows = report.differing.map(d => [`${d.namespace}.${d.table}`, where[d.side], d.key]);
+  const rowOf = (name: string, row: unknown): string => (row === undefined ? '' : `; ${name}: ${JSON.stringify(row)}`);
+  const rows = report.differing.map(d => [
+    `${d.namespace}.${d.table}`,
+    where[d.side],
+    printableText(`${d.key}${rowOf('old', d.old)}${rowOf('new', d.new)}`),
+  ]);
+  const { structure = [], notCompared = [] } = report;
+  const definitions = structure.map(d => [d.what, where[d.side], printableText(d.line)]);
   const columns = [{ title: 'table' }, { title: 'how' }, { title: 'key', flexible: true }];
   return [
     ...(rows.length > 0 ? [table(columns, rows, width), ''] : []),
-    `${sum}: ${plural(report.differences, 'difference')}.`,
+    ...(definitions.length > 0
+      ? [table([{ title: 'definition' }, { title: 'how' }, { title: '', flexible: true }], definitions, width), '']
+      : []),
+    ...(notCompared.length > 0
+      ? [
+          'Not compared:',
+          ...notCompared.flatMap(line => wrap(printableText(line), width - 2).map(text => `  ${text}`)),
+          '',
+        ]
+      : []),
+    `${sum}: ${plural(report.differences, 'difference')}${definitions.length > 0 ? `, ${plural(definitions.length, 'definition')} unlike` : ''}${notCompared.length > 0 ? `, ${number(notCompared.length)} not compared` : ''}.`,
   ].join('\n');
 }

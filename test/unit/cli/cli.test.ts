@@ -249,6 +249,40 @@ describe('checks', () => {
     expect(text.stdout).toContain('main.t  only in old  id=1');
   });
 
+  test('verify says why tables are not equal when no row differs, and shows both rows when asked', async () => {
+    const verify = vi.fn<NonNullable<AdminPorts['verify']>>(({ rows }) =>
+      Promise.resolve({
+        equal: false,
+        tables: 1,
+        rows: 2,
+        differences: rows ? 1 : 0,
+        differing: rows
+          ? [
+              {
+                namespace: 'main',
+                table: 't',
+                key: 'id=1',
+                side: 'different' as const,
+                old: ['1', 'a'],
+                new: ['1', 'b'],
+              },
+            ]
+          : [],
+        structure: [{ what: 'action', line: 'main.note(text)', side: 'old-only' as const }],
+        notCompared: ['main.log: it has no primary key'],
+        durationMs: 3,
+      }),
+    );
+    await gateway({ verify });
+    const text = await cli('verify');
+    expect(text.code).toBe(2);
+    expect(text.stdout).toMatch(/action +only in old +main\.note\(text\)/);
+    expect(text.stdout).toContain('main.log: it has no primary key');
+    expect(text.stdout).toContain('0 differences, 1 definition unlike, 1 not compared.');
+    expect((await cli('verify --rows')).stdout).toContain('id=1; old: ["1","a"]; new: ["1","b"]');
+    expect(verify.mock.calls[1]?.[0]).toEqual({ rows: true });
+  });
+
   test('equal tables end with 0; a failed comparison is neither', async () => {
     await gateway({
       verify: () => Promise.resolve({ equal: true, tables: 1, rows: 2, differences: 0, differing: [], durationMs: 3 }),
