@@ -8,6 +8,7 @@ import { createFollower, type Follower } from './follower.js';
 import { findingsOf, type Finding } from './findings.js';
 import { createGenesis } from './genesis.js';
 import { createIdentities, type Identity } from './identities.js';
+import { lagMsOf } from './lag.js';
 import { createMarkStore } from './marks.js';
 import { createOldBlocks, type Strangers } from './old-blocks.js';
 import { chooseTerms, type PlanRecord, type Terms } from './plan.js';
@@ -268,19 +269,22 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
       served: stream.covered(),
       applied,
       lagBlocks,
-      lagMs: lagOf(applied, archived),
+      lagMs:
+        applied === null || archived === null
+          ? null
+          : lagMsOf({
+              now: clock.now(),
+              applied,
+              archived,
+              recorded: Math.min(head ?? 0, bounds?.end ?? 0),
+              oldestAt: archive.info(applied + 1)?.at ?? null,
+              blockMs: oldBlocks.blockMs(),
+            }),
       blocksToEnd: bounds === null || head === null ? null : Math.max(0, bounds.end - head),
       msToEnd: restMs(),
       repairs: repairCounts,
       validators: relay?.validators() ?? [],
     };
-  }
-
-  /** Age of the oldest archived changeset that is not applied yet; 0 when everything is. */
-  function lagOf(applied: Height | null, archived: Height | null): number | null {
-    if (applied === null || archived === null) return null;
-    const oldest = archived > applied ? archive.info(applied + 1) : undefined;
-    return oldest === undefined ? 0 : Math.max(0, clock.now() - oldest.at);
   }
 
   function show(height: Height): ShownHeight | null {
