@@ -492,8 +492,10 @@ function runEpisode(random: () => number, steps: number, variant: Variant, stats
     }
     if (flushing !== null && flushing.doneAt <= now) endFlush();
     pump();
-    // While the decision itself is being flushed nobody can know it; held writes expire by their own limit.
-    const isDeciding = flushing !== null && isCommitted(flushing.step.state);
+    // While the record that ends the hold forward (the decision, the old network's End) is being flushed nobody can know it;
+    // held writes expire by their own limit.
+    const isDeciding =
+      flushing !== null && (isCommitted(flushing.step.state) || flushing.step.state.phase === 'at-halt');
     if (heldSince !== null && !isDeciding && now - heldSince > BUDGETS.hold + 2 * STEP_MS_MAX) {
       throw new Violation('I6', `writes are held for ${now - heldSince} ms in ${adopted.phase}`);
     }
