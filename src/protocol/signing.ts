@@ -1,4 +1,4 @@
-import { ed25519 } from '@noble/curves/ed25519';
+import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { secp256k1 } from '@noble/curves/secp256k1';
 import { keccak_256 } from '@noble/hashes/sha3';
 import type { AccountId, KeyType } from './accounts.js';
@@ -38,31 +38,43 @@ export function createSigner(options: { readonly type: AuthType; readonly privat
   const key = typeof options.privateKey === 'string' ? Buffer.from(options.privateKey, 'hex') : options.privateKey;
   if (key.length !== 32 || (type !== 'ed25519' && !secp256k1.utils.isValidPrivateKey(key)))
     throw new CodecError('private key must have 32 bytes and be in range', 0);
-  const sender = senderOf(type, key);
+  const curve = type === 'ed25519' ? ed25519Signer(key) : secp256k1Signer(type, key);
   return {
     type,
-    sender,
+    sender: curve.sender,
     keyType: type === 'ed25519' ? 'ed25519' : 'secp256k1',
-    caller: callerText(type, sender) ?? '',
-    sign: message => signWith(type, key, message),
+    caller: callerText(type, curve.sender) ?? '',
+    sign: curve.sign,
   };
 }
 
-function senderOf(type: AuthType, key: Uint8Array): Uint8Array {
-  if (type === 'ed25519') return ed25519.getPublicKey(key);
-  return type === 'secp256k1' ? secp256k1.getPublicKey(key, true) : addressOf(secp256k1.getPublicKey(key, false));
+/** DER before the 32 bytes of an Ed25519 private and public key (RFC 8410): Node's own, native curve takes no raw ones. */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+
+function ed25519Signer(seed: Uint8Array): Pick<Signer, 'sender' | 'sign'> {
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
+  const sender = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
+  return { sender, sign: message => sign(null, message, key) };
 }
 
-function signWith(type: AuthType, key: Uint8Array, message: Uint8Array): Uint8Array {
-  if (type === 'ed25519') return ed25519.sign(message, key);
-  const signature = secp256k1.sign(digestOf(type, message), key, { lowS: true });
-  // Ethereum wallets write the recovery byte as 27 or 28, Kwil's own keys as 0 or 1; nodes take both.
-  const recovery = signature.recovery + (type === 'secp256k1_ep' ? 27 : 0);
-  return Buffer.concat([signature.toCompactRawBytes(), Buffer.from([recovery])]);
+const ed25519PublicKey = (sender: Uint8Array): KeyObject =>
+  createPublicKey({ key: Buffer.concat([SPKI_PREFIX, sender]), format: 'der', type: 'spki' });
+
+function secp256k1Signer(type: Exclude<AuthType, 'ed25519'>, key: Uint8Array): Pick<Signer, 'sender' | 'sign'> {
+  return {
+    sender: type === 'secp256k1' ? secp256k1.getPublicKey(key, true) : addressOf(secp256k1.getPublicKey(key, false)),
+    sign(message) {
+      const signature = secp256k1.sign(digestOf(type, message), key, { lowS: true });
+      // Ethereum wallets write the recovery byte as 27 or 28, Kwil's own keys as 0 or 1; nodes take both.
+      const recovery = signature.recovery + (type === 'secp256k1_ep' ? 27 : 0);
+      return Buffer.concat([signature.toCompactRawBytes(), Buffer.from([recovery])]);
+    },
+  };
 }
 
 /** What the curve signs: EIP-191 Keccak for wallets, SHA-256 otherwise. */
-const digestOf = (type: 'secp256k1_ep' | 'secp256k1', message: Uint8Array): Uint8Array =>
+const digestOf = (type: Exclude<AuthType, 'ed25519'>, message: Uint8Array): Uint8Array =>
   type === 'secp256k1'
     ? sha256(message)
     : keccak_256(Buffer.concat([utf8Bytes(`\x19Ethereum Signed Message:\n${message.length}`), message]));
@@ -110,7 +122,7 @@ export function verifyMessage(
 }
 
 function isSignedBy(type: AuthType, sender: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (type === 'ed25519') return signature.length === 64 && ed25519.verify(signature, message, sender);
+  if (type === 'ed25519') return signature.length === 64 && verify(null, message, ed25519PublicKey(sender), signature);
   if (signature.length !== 65) return false;
   const digest = digestOf(type, message);
   if (type === 'secp256k1') return secp256k1.verify(signature.subarray(0, 64), digest, sender, { lowS: true });
