@@ -68,6 +68,8 @@ export function createEffectRunner(context: EffectsContext): EffectRunner {
       case 'run-preflight': {
         const report = await context.preflight(signal);
         const failed = report.checks.filter(check => check.verdict === 'fail').map(check => check.id);
+        // While no write waits yet: afterwards the first answer would find some listeners asleep for up to their pace.
+        if (failed.length === 0) await replication.rally(signal);
         return { kind: 'preflight-done', ...mine, failed, at: clock.now() };
       }
       case 'await-quiet':

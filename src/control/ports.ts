@@ -51,6 +51,7 @@ export interface ReplicationPort {
   /** Status or watermark changed. */
   subscribe(listener: () => void): () => void;
   expedite(height: Height | null): void;
+  rally(signal: AbortSignal): Promise<void>;
   /** Start and End as the new network was told them, when they differ from the old network's own (own End, shifted timeline). */
   announced?(): { readonly startHeight: Height; readonly endHeight: Height } | null;
 }

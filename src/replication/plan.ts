@@ -98,8 +98,11 @@ export interface PlanInput {
   /** Expected ms until End is archived; null when nothing is known. */
   readonly restMs: number | null;
   readonly paceMs: number;
-  /** During a switch: everything up to this height should leave in one answer as soon as it is archived. */
-  readonly expedite: { readonly height: Height; readonly since: number } | null;
+  /**
+   * During a switch: everything up to this height should leave in one answer as soon as it is archived. Before the height is
+   * known (null) nothing leaves, so that no listener sleeps off its pace when it is.
+   */
+  readonly expedite: { readonly height: Height | null; readonly since: number } | null;
 }
 
 export type PlanDecision =
@@ -135,10 +138,15 @@ export function decide(input: PlanInput): PlanDecision {
 
   const content = pending.some(size => size > 0);
   const hurry = input.expedite;
-  if (hurry !== null && hasContent(pending, hurry.height - covered)) {
-    if (archived >= hurry.height) return answer(input, count, false);
+  if (hurry !== null) {
     const until = hurry.since + EXPEDITE_HOLD_MS;
-    if (input.now < until) return { kind: 'wait', reason: `held for the switch at old height ${hurry.height}`, until };
+    const isEarly = input.now < until;
+    if (hurry.height === null) {
+      if (isEarly) return { kind: 'wait', reason: 'held until the switch knows its drain height', until };
+    } else if (hasContent(pending, hurry.height - covered)) {
+      if (archived >= hurry.height) return answer(input, count, false);
+      if (isEarly) return { kind: 'wait', reason: `held for the switch at old height ${hurry.height}`, until };
+    }
   }
 
   const { restMs, paceMs } = input;

@@ -47,6 +47,8 @@ export interface Replication {
   subscribe(listener: () => void): () => void;
   /** During a switch: everything up to `height` leaves the moment it is archived; null ends that. */
   expedite(height: Height | null): void;
+  /** Before a switch holds writes: resolves when the listeners wait for their next answer, or after little more than a pace. */
+  rally(signal: AbortSignal): Promise<void>;
   relayUrls(): readonly { readonly validator: string; readonly url: string }[];
   show(height: Height): ShownHeight | null;
   repairs(): readonly ShownRepair[];
@@ -346,6 +348,8 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
     watermark: () => last?.watermark ?? follower.view(),
     subscribe: changes.subscribe,
     expedite: stream.expedite,
+    rally: signal =>
+      stream.rally(() => relay?.validators().filter(({ health }) => health === 'asking').length ?? 0, signal),
     relayUrls() {
       const address = relay?.address() ?? options.relay.listen;
       return identities.map(({ name, secret }) => ({

@@ -51,6 +51,11 @@ export interface Stream {
   bytesOf(record: PlanRecord): Uint8Array;
   /** Old heights were archived, or the expected rest changed. */
   wake(): void;
+  /**
+   * Holds the next answer back until `expedite` names a height, and resolves once so many listeners wait for it: one that
+   * was just answered sleeps for its pace, and a switch would wait for that. Ends by itself after a little more than a pace.
+   */
+  rally(listeners: () => number, signal: AbortSignal): Promise<void>;
   readonly expedite: (height: Height | null) => void;
   /** Greatest old height carried by a decided answer; null before the first. */
   covered(): Height | null;
@@ -63,6 +68,8 @@ export interface Stream {
 }
 
 const RETRY_MS = 1_000;
+/** A live listener asks again after one pace and the time that it needs to store an answer. */
+const RALLY_PACES = 1.2;
 /** A held request has no limit of its own: the listener's client has none either, and hangs up when it dies. */
 const FOREVER_MS = 2_000_000_000;
 
@@ -76,7 +83,7 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
   /** Effective sizes of the archived heights after `covered`. */
   let pending: number[] = [];
   let lastContentAt: number | null = null;
-  let expedited: { height: Height; since: number } | null = null;
+  let expedited: { height: Height | null; since: number } | null = null;
   let waiting: string | null = null;
   let stopped: string | null = null;
   let timer: Timer | null = null;
@@ -200,7 +207,7 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
     covered = held.to;
     nextAsked = asked + 1;
     if (held.bytes > 0) lastContentAt = clock.monotonic();
-    if (expedited !== null && covered >= expedited.height) expedited = null;
+    if (expedited !== null && expedited.height !== null && covered >= expedited.height) expedited = null;
     waiting = null;
     ports.onDecided?.(held);
     changes.notify();
@@ -227,6 +234,7 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
       if (known !== undefined) return { record: known, fresh: false };
       wanted.set(asked, (wanted.get(asked) ?? 0) + 1);
       drive();
+      changes.notify();
       try {
         const record = await waitFor(changes.subscribe, () => (closed ? null : this.recordOf(asked)), {
           timeoutMs: FOREVER_MS,
@@ -255,6 +263,13 @@ export function createStream(options: StreamOptions, ports: StreamPorts): Stream
       return made;
     },
     wake: drive,
+    async rally(listeners, signal) {
+      // Without merging every height has its own answer: holding one back would only make the rest late.
+      if (terms === null || !terms.merge || stopped !== null) return;
+      expedited = { height: null, since: clock.monotonic() };
+      const areWaiting = (): true | undefined => (wanted.get(nextAsked) ?? 0) >= listeners() || undefined;
+      await waitFor(changes.subscribe, areWaiting, { timeoutMs: options.paceMs * RALLY_PACES, signal, clock });
+    },
     expedite(height) {
       expedited = height === null || height <= covered ? null : { height, since: clock.monotonic() };
       drive();

@@ -76,7 +76,7 @@ describe('a switch', () => {
       'opening',
       'switched',
     ]);
-    expect(world.expedited).toEqual([149, null]);
+    expect(world.expedited).toEqual(['rally', 149, null]);
     const [story] = control.history();
     expect(story).toMatchObject({ id: 'switch-1', by: 'alice', result: 'switched', drainHeight: 149, applied: 149 });
     expect(story!.steps.map(step => step.phase)).toEqual([
@@ -115,7 +115,7 @@ describe('a switch', () => {
     world.oldHead = 153;
     await world.changed();
     expect(control.status()).toMatchObject({ phase: 'draining', drainHeight: 151 });
-    expect(world.expedited).toEqual([151]);
+    expect(world.expedited).toEqual(['rally', 151]);
     world.applied = 150;
     await world.changed();
     expect(control.intent().phase).toBe('draining');

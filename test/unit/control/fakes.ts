@@ -122,7 +122,7 @@ export function fakeWorld(
     /** Whether `quiesced` resolves by itself. */
     isQuiet: true,
     quiet,
-    expedited: [] as (number | null)[],
+    expedited: [] as (number | null | 'rally')[],
     fatal: [] as Error[],
     endHeight: 1000,
     changed(): Promise<void> {
@@ -145,6 +145,7 @@ export function fakeWorld(
           watermark,
           subscribe: changes.subscribe,
           expedite: height => void world.expedited.push(height),
+          rally: async () => void world.expedited.push('rally'),
         },
         ledger: {
           unresolved: network => (network === 'old' ? world.open : []),

@@ -234,5 +234,12 @@ describe('plan', () => {
       from: 31,
       to: 32,
     });
+    // Before the height is known nothing leaves, for as long as a switch may take to know it.
+    const unknown = { height: null, since: 5_000 };
+    expect(decide({ ...base, pending: [100, 7], expedite: unknown })).toMatchObject({ kind: 'wait', until: 8_000 });
+    expect(decide({ ...base, now: 8_000, pending: [100, 7], expedite: unknown })).toMatchObject({
+      kind: 'answer',
+      to: 32,
+    });
   });
 });
