@@ -186,7 +186,8 @@ export function createResolver(ports: ResolverPorts): Resolver {
         const node = ports.candidates(network).find(candidate => candidate.height >= height);
         if (node === undefined) return;
         const found = await minedIn(refOf(node), height, waiting);
-        for (const { hash, code } of found) await settleMined(hash, height, code, state);
+        // Together: one after the other would cost a flush each, and a busy network makes them faster than that.
+        await Promise.all(found.map(({ hash, code }) => settleMined(hash, height, code, state)));
       }
       state.read = height;
     }
