@@ -22,9 +22,9 @@ interface Scene {
   readonly clock: ReturnType<typeof createFakeClock>;
   readonly stream: Stream;
   /** The next old height, with content. */
-  record(): Promise<void>;
+  readonly record: () => Promise<void>;
   /** A listener's request; what it carried once it is answered. */
-  ask(asked: number): { carried: readonly [number, number] | null };
+  readonly ask: (asked: number) => { carried: readonly [number, number] | null };
 }
 
 function scene(terms = TERMS): Scene {
