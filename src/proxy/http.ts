@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock, Timer } from '../platform/index.js';
 
 /** Header names and values that browsers need; the origin is echoed because credentials forbid a wildcard. */
 const ALLOW_HEADERS =
@@ -29,30 +30,83 @@ export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   return hosts > 1;
 }
 
-export type BodyReading =
-  { readonly ok: true; readonly body: Buffer } | { readonly ok: false; readonly reason: 'too_large' | 'gone' };
+/** What a connection ended with before a request could be answered; null when the other side simply left. */
+export function connectionFault(
+  code: string | undefined,
+  inRequest: boolean,
+): { readonly reason: string; readonly status: string } | null {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { reason: inRequest ? 'slow_body' : 'slow_header', status: '408 Request Timeout' };
+    case 'HPE_HEADER_OVERFLOW':
+      return { reason: 'header_too_large', status: '431 Request Header Fields Too Large' };
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'HPE_INVALID_EOF_STATE':
+      return null;
+    default:
+      return { reason: 'bad_http', status: '400 Bad Request' };
+  }
+}
 
-/** The whole body, up to `bytesMax`. Node's own request time-out ends a slow one. */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<BodyReading> {
+export type BodyReading =
+  | { readonly ok: true; readonly body: Buffer }
+  | { readonly ok: false; readonly reason: 'too_large' | 'slow_body' | 'gone' };
+
+export interface BodyLimits {
+  readonly bodyBytesMax: number;
+  /** For the whole body. */
+  readonly bodyMs: number;
+  /** Least rate of a body, looked at once a second after the first one; 0 is no limit. */
+  readonly bodyBytesPerSecond: number;
+}
+
+const RATE_LOOK_MS = 1000;
+
+/** The whole body, up to a size and no slower than a rate: a body that drips keeps a place that others need. */
+export function readBody(request: IncomingMessage, limits: BodyLimits, clock: Clock): Promise<BodyReading> {
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > bytesMax) return Promise.resolve({ ok: false, reason: 'too_large' });
+  if (declared > limits.bodyBytesMax) return Promise.resolve({ ok: false, reason: 'too_large' });
   return new Promise(resolve => {
     const chunks: Buffer[] = [];
+    const since = clock.monotonic();
     let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > bytesMax) {
+    let timer: Timer | null = null;
+    let done = false;
+    const finish = (reading: BodyReading): void => {
+      if (done) return;
+      done = true;
+      timer?.cancel();
+      request.off('data', onData);
+      if (!reading.ok) {
         chunks.length = 0;
-        request.removeAllListeners('data');
         request.pause();
-        resolve({ ok: false, reason: 'too_large' });
-      } else chunks.push(chunk);
-    });
+      }
+      resolve(reading);
+    };
+    const look = (): void => {
+      const elapsed = clock.monotonic() - since;
+      // The first look is free: a connection needs a moment to gain speed.
+      const least = ((elapsed - RATE_LOOK_MS) / 1000) * limits.bodyBytesPerSecond;
+      if (elapsed >= limits.bodyMs || (elapsed >= 2 * RATE_LOOK_MS && bytes < least))
+        finish({ ok: false, reason: 'slow_body' });
+      else timer = clock.after(Math.min(RATE_LOOK_MS, limits.bodyMs - elapsed), look);
+    };
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes > limits.bodyBytesMax) return finish({ ok: false, reason: 'too_large' });
+      chunks.push(chunk);
+    };
+    request.on('data', onData);
     request.once('end', () =>
-      resolve({ ok: true, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) }),
+      finish({ ok: true, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes) }),
     );
-    request.once('close', () => resolve({ ok: false, reason: 'gone' }));
-    request.once('error', () => resolve({ ok: false, reason: 'gone' }));
+    request.once('close', () => finish({ ok: false, reason: 'gone' }));
+    request.once('error', () => finish({ ok: false, reason: 'gone' }));
+    // Nearly every body comes in the packet of its head: only one that does not is watched.
+    setImmediate(() => {
+      if (!done && !request.complete) timer = clock.after(Math.min(RATE_LOOK_MS, limits.bodyMs), look);
+    });
   });
 }
 

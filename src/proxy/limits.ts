@@ -11,6 +11,8 @@ export interface Turned {
 
 /** Who may ask how much: a rate for each client, places for each class of call, places in all. */
 export interface Limits {
+  /** Whether a request of this client would be turned away whatever is in it; charges nothing. */
+  look(client: string): Turned | null;
   /** Charges one call to its client, also when it is turned away for another reason later. */
   charge(client: string, method: string): Turned | null;
   /** Takes a place; give it back with `leave`. */
@@ -41,6 +43,11 @@ export function createLimits(options: LimitOptions, clock: Clock): Limits {
   let inFlight = 0;
 
   return {
+    look(client) {
+      if (inFlight >= options.inFlightMax) return BUSY;
+      const waitMs = requests.look(client);
+      return waitMs === 0 ? null : { reason: 'rate_limited', retryAfterMs: waitMs };
+    },
     charge(client, method) {
       const waitMs = requests.take(client) || (method === 'user.challenge' ? challenges.take(client) : 0);
       return waitMs === 0 ? null : { reason: 'rate_limited', retryAfterMs: waitMs };
@@ -66,11 +73,13 @@ interface Bucket {
 }
 
 interface Buckets {
-  /** 0 when a token was taken, else ms until there is one. */
+  /** 0 when there is a token, else ms until there is one. */
+  look(client: string): number;
+  /** The same, and the token is taken. */
   take(client: string): number;
 }
 
-const NO_LIMIT: Buckets = { take: () => 0 };
+const NO_LIMIT: Buckets = { look: () => 0, take: () => 0 };
 
 /**
  * One token bucket per client. The table is bounded: the client that was quiet for longest is forgotten first, and a
@@ -80,22 +89,30 @@ function createBuckets(perSecond: number, burst: number, clientsMax: number, clo
   if (perSecond === 0) return NO_LIMIT;
   const buckets = new LRUCache<string, Bucket>({ max: clientsMax });
   const depth = Math.max(1, burst);
+
+  function filled(client: string): Bucket {
+    const now = clock.monotonic();
+    let bucket = buckets.get(client);
+    if (bucket === undefined) {
+      bucket = { tokens: depth, at: now };
+      buckets.set(client, bucket);
+    } else {
+      bucket.tokens = Math.min(depth, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
+      bucket.at = now;
+    }
+    return bucket;
+  }
+
+  const waitOf = ({ tokens }: Bucket): number =>
+    tokens >= 1 ? 0 : Math.max(1, Math.ceil(((1 - tokens) / perSecond) * 1000));
+
   return {
+    look: client => waitOf(filled(client)),
     take(client) {
-      const now = clock.monotonic();
-      let bucket = buckets.get(client);
-      if (bucket === undefined) {
-        bucket = { tokens: depth, at: now };
-        buckets.set(client, bucket);
-      } else {
-        bucket.tokens = Math.min(depth, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
-        bucket.at = now;
-      }
-      if (bucket.tokens >= 1) {
-        bucket.tokens--;
-        return 0;
-      }
-      return Math.max(1, Math.ceil(((1 - bucket.tokens) / perSecond) * 1000));
+      const bucket = filled(client);
+      const waitMs = waitOf(bucket);
+      if (waitMs === 0) bucket.tokens--;
+      return waitMs;
     },
   };
 }

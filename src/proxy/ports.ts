@@ -151,6 +151,8 @@ export interface ProxyLimits {
   readonly clientsMax: number;
   readonly headerMs: number;
   readonly bodyMs: number;
+  /** Least rate of a request body once its first seconds are over; 0 is no limit. */
+  readonly bodyBytesPerSecond: number;
   readonly keepAliveMs: number;
   /** A connection on which nothing moves for so long, with a request on it, is ended: the client does not read. */
   readonly stallMs: number;
@@ -184,6 +186,7 @@ export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
   clientsMax: 20_000,
   headerMs: 10_000,
   bodyMs: 15_000,
+  bodyBytesPerSecond: 500,
   keepAliveMs: 65_000,
   stallMs: 45_000,
   pipelineMax: 16,

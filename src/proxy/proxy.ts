@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { pipeline, type Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { GatewayError, type Epoch, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
 import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
@@ -12,7 +11,7 @@ import { createDoor } from './door.js';
 import { errorOf } from './errors.js';
 import { explainRequest, type RequestExplanation } from './explain.js';
 import { createFeed } from './feed.js';
-import { hasTwoHosts, readBody, sessionToken, setCors, writeJson, writeText } from './http.js';
+import { connectionFault, hasTwoHosts, setCors, writeJson, writeText } from './http.js';
 import type { HeldFate } from './held-log.js';
 import type { HoldCounts } from './hold.js';
 import { createLimits } from './limits.js';
@@ -22,7 +21,8 @@ import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions,
 import { createOpaque } from './opaque.js';
 import { createReadGate } from './read-gate.js';
 import { createResolver } from './resolver.js';
-import { createRpc, type RpcAnswer } from './rpc.js';
+import { createRpc } from './rpc.js';
+import { createRpcEntry } from './rpc-entry.js';
 import { createSessionTokens } from './sessions.js';
 import { createShield } from './shield.js';
 import { readTls } from './tls.js';
@@ -64,8 +64,6 @@ const GET_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/health/function',
   '/spec/v1',
 ]);
-/** One reason for all: making an error with its stack per hang-up is dear. */
-const GONE = new Error('the client hung up');
 const REST_MS = 5000;
 const REST_ATTEMPTS = 3;
 /** Connections in all: past it the kernel's queue holds them. */
@@ -110,14 +108,19 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     { paths: options.opaque ?? [], readMs: limits.readMs, bodyBytesMax: limits.bodyBytesMax },
     { ...shared, candidates, admission, clientOf: request => clients.of(request) },
   );
-  const tokens = createSessionTokens(ports.secret);
+  const entry = createRpcEntry(limits, {
+    ...shared,
+    rpc,
+    admission,
+    clients,
+    tokens: createSessionTokens(ports.secret),
+    isClosing: () => closing !== null,
+  });
   const feed = createFeed(() => ports.migrationValue());
 
-  const requestPrefix = randomBytes(5).toString('hex');
   const stops: (() => void)[] = [];
   const sockets = new Set<Socket>();
-  const pipelined = new WeakMap<Socket, number>();
-  let requests = 0;
+  const pipelined = new WeakMap<Duplex, number>();
   let server: Server | null = null;
   let closing: Promise<void> | null = null;
 
@@ -164,64 +167,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   ): void {
     if (method === 'OPTIONS') return void response.writeHead(200, { ...headers, 'content-length': 0 }).end();
     if (method !== 'POST') return writeText(response, 405, 'POST required for JSON-RPC\n', headers);
-    guard(onRpc(request, response, headers), response);
-  }
-
-  async function onRpc(
-    request: IncomingMessage,
-    response: ServerResponse,
-    headers: Record<string, string>,
-  ): Promise<void> {
-    const gone = new AbortController();
-    // After the answer was written nobody is waiting any more; an abort would only cost.
-    response.once('close', () => response.writableFinished || gone.abort(GONE));
-    const reading = await readBody(request, limits.bodyBytesMax);
-    // The one look at the snapshot that this request, batch or not, is decided by.
-    const snapshot = ports.snapshot();
-    headers['x-switchyard-epoch'] = String(snapshot.intent.epoch);
-    headers['x-switchyard-request'] = `${requestPrefix}-${(requests++).toString(36)}`;
-    if (!reading.ok) {
-      if (reading.reason === 'gone') return;
-      metrics.rejections.inc({ reason: 'too_large' });
-      headers['x-switchyard-network'] = 'none';
-      // The rest of the body is not read: the connection cannot be used again.
-      headers['connection'] = 'close';
-      return writeJson(
-        response,
-        200,
-        rpcError(null, errorOf({ reason: 'too_large', executed: 'no' }, snapshot)),
-        headers,
-      );
-    }
-    const token = sessionToken(request);
-    const context = {
-      snapshot,
-      client: clients.of(request),
-      signal: gone.signal,
-      deadline: clock.monotonic() + limits.totalMs,
-      reader: { token: token === null ? null : tokens.verify(token) },
-    };
-    const answer = await rpc.handle(context, reading.body);
-    if (response.destroyed) return void answer.rest?.destroy();
-    writeAnswer(response, answer, headers);
-  }
-
-  function writeAnswer(response: ServerResponse, answer: RpcAnswer, headers: Record<string, string>): void {
-    headers['x-switchyard-network'] = answer.network;
-    if (answer.session !== null) headers['x-switchyard-session'] = tokens.sign(answer.session);
-    if (closing !== null) headers['connection'] = 'close';
-    if (answer.body === null) {
-      response.writeHead(204, headers);
-      response.end();
-    } else if (answer.rest !== undefined) {
-      headers['content-type'] = 'application/json; charset=utf-8';
-      const { restBytes: more } = answer;
-      if (typeof more === 'number') headers['content-length'] = String(answer.body.length + more);
-      response.writeHead(answer.status, headers);
-      response.write(answer.body);
-      // An answer that breaks off ends the connection: it never looks complete.
-      pipeline(answer.rest, response, () => undefined);
-    } else writeJson(response, answer.status, answer.body, headers);
+    guard(entry.answer(request, response, headers), response);
   }
 
   /** Health and specification as a node of the write network gives them. */
@@ -270,6 +216,14 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     refuseUpgrade(socket, '404 Not Found');
   }
 
+  function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const fault = connectionFault(error.code, (pipelined.get(socket) ?? 0) > 0);
+    if (fault === null) return void socket.destroy();
+    metrics.rejections.inc({ reason: fault.reason });
+    if (socket.writable) socket.end(`HTTP/1.1 ${fault.status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    else socket.destroy();
+  }
+
   function onConnection(socket: Socket): void {
     socket.setNoDelay(true);
     sockets.add(socket);
@@ -297,10 +251,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     server.on('request', onRequest);
     server.on('upgrade', onUpgrade);
     server.on('connection', onConnection);
-    server.on('clientError', (_error, socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-      else socket.destroy();
-    });
+    server.on('clientError', onClientError);
     await listen(server, host, port);
     stops.push(
       ports.onSnapshot(() => {

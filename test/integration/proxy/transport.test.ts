@@ -175,10 +175,29 @@ test('a client that does not read its answer is let go, others are served', asyn
 }, 20_000);
 
 test('a slow header and a slow body end; others are answered meanwhile', async () => {
+  await harness.close();
+  harness = await createHarness({ oldCount: 1, proxy: { limits: { headerMs: 1000, bodyMs: 2000 } } });
   const slowHead = raw('POST /rpc/v1 HTTP/1.1\r\nHost: x\r\nX-', { waitMs: 8000 });
   const slowBody = raw(post('Content-Length: 500') + '{"jsonrpc"', { waitMs: 8000 });
   expect(await raw(post(length) + PING)).toMatch(/200 OK/);
-  for (const answer of await Promise.all([slowHead, slowBody])) expect(answer).not.toMatch(/200 OK/);
+  expect(await slowHead).toMatch(/^HTTP\/1\.1 408 /);
+  expect(await slowBody).toMatch(/"reason":"deadline","executed":"no"/);
+  expect(pings()).toBe(1);
+  const { values } = await harness.metrics.rejections.get();
+  for (const reason of ['slow_header', 'slow_body'])
+    expect(values.find(({ labels }) => labels.reason === reason)?.value).toBe(1);
+});
+
+test('whoever is past the limits is turned away before the body has come, and keeps the connection when it is small', async () => {
+  await harness.close();
+  harness = await createHarness({ oldCount: 1, proxy: { limits: { requestsPerSecond: 0.001, requestsBurst: 1 } } });
+  expect(await raw(post(length) + PING)).toMatch(/"result"/);
+  const early = await raw(post('Content-Length: 100000'));
+  expect(early).toMatch(/"reason":"rate_limited","executed":"no".*"retryAfterMs":\d+/);
+  expect(early).toMatch(/Connection: close/i);
+  const small = await raw(post(length) + PING);
+  expect(small).toMatch(/"reason":"rate_limited"/);
+  expect(small).not.toMatch(/Connection: close/i);
   expect(pings()).toBe(1);
 });
 

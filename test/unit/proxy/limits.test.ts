@@ -29,6 +29,20 @@ test('a client has its burst, then its rate, and is told when to come back; othe
   expect(taken('a')).toBe(3);
 });
 
+test('a look charges nothing and says the same as the charge would', () => {
+  const { clock, limits } = limitsOf({ requestsPerSecond: 1, requestsBurst: 2, inFlightMax: 1 });
+  for (let i = 0; i < 5; i++) expect(limits.look('a')).toBeNull();
+  expect([limits.charge('a', 'user.ping'), limits.charge('a', 'user.ping')]).toEqual([null, null]);
+  expect(limits.look('a')).toEqual({ reason: 'rate_limited', retryAfterMs: 1000 });
+  expect(limits.look('b')).toBeNull();
+  clock.advance(1000);
+  expect(limits.look('a')).toBeNull();
+  limits.enter('read');
+  expect(limits.look('b')).toMatchObject({ reason: 'overloaded' });
+  limits.leave('read');
+  expect(limits.look('b')).toBeNull();
+});
+
 test('challenges have a rate of their own beside that of all calls', () => {
   const { limits } = limitsOf({ challengesPerSecond: 1, challengesBurst: 2 });
   expect(limits.charge('a', 'user.challenge')).toBeNull();
