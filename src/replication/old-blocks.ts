@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Height, NodeRef } from '../model/index.js';
 import { createNotifier, sleep, waitFor } from '../platform/index.js';
-import { blockTxs, bytesOfBase64, decodeBlock, hexOf, type Block } from '../protocol/index.js';
-import { reasonOf } from './errors.js';
+import { blockHash, blockTxs, bytesOfBase64, decodeBlock, hexOf, type Block } from '../protocol/index.js';
+import { blockPace, withStamp, type Stamp } from './block-pace.js';
+import { reasonOf, SourceError } from './errors.js';
 import type { ReplicationPorts } from './ports.js';
 
 /** Transactions on the old network that did not come through us (I9), by sender. */
@@ -19,14 +20,15 @@ export interface OldBlocks {
   start(): void;
   close(): Promise<void>;
   readonly strangers: () => Strangers;
-  /** Average over recent blocks; null until two were seen. */
+  /** Mean of the present pace; null until two blocks were seen. */
   blockMs(): number | null;
   /** Looks back over recent blocks once, so that `blockMs` is known at once. */
   seed(): Promise<void>;
   readonly subscribe: (listener: () => void) => () => void;
 }
 
-const STAMPS = 100;
+/** How far back the pace is looked at once, before blocks are followed. */
+const SEED_BLOCKS = 100;
 const SENDERS_MAX = 1_000;
 const IDLE_MS = 2_000;
 const RETRY_MS = 1_000;
@@ -38,6 +40,9 @@ const OWN_TYPES = new Set(['validator_vote_ids', 'validator_vote_bodies']);
 
 interface Kept {
   readonly since: Height;
+  /** Hashes of the first and the last block that were looked at: another chain in their place is begun anew. */
+  readonly sinceHash?: string;
+  readonly lastHash?: string;
   readonly next: Height;
   readonly total: number;
   readonly bySender: Readonly<Record<string, number>>;
@@ -49,7 +54,8 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
   const stop = new AbortController();
   // Many calls listen at once; they are bounded by their own windows.
   setMaxListeners(0, stop.signal);
-  let stamps: { height: Height; at: number }[] = [];
+  let stamps: readonly Stamp[] = [];
+  let pace: number | null = null;
   let kept: Kept | null = null;
   let running: Promise<void> | null = null;
 
@@ -70,10 +76,23 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
           signal: stop.signal,
           clock,
         });
-        if (node === undefined) continue;
+        if (node === undefined) {
+          if (await isAnotherChain(next)) await forget();
+          continue;
+        }
         const head = nodes.view('old')?.nodes.find(({ name }) => name === node.name)?.height ?? next;
         const heights = Array.from({ length: Math.min(WINDOW, head - next + 1) }, (_, index) => next + index);
-        for (const block of await Promise.all(heights.map(height => fetchBlock(node, height)))) count(block);
+        for (const block of await Promise.all(heights.map(height => fetchBlock(node, height)))) {
+          if (
+            kept?.lastHash !== undefined &&
+            kept.next === block.header.height &&
+            block.header.prevHash !== kept.lastHash
+          ) {
+            await forget();
+            break;
+          }
+          count(block);
+        }
         if (kept !== null) await archive.setRecord(KEY, kept);
         changes.notify();
       } catch (error) {
@@ -91,7 +110,32 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
       { height, raw: true },
       { timeoutMs: TIMEOUT_MS, signal: stop.signal },
     );
-    return decodeBlock(bytesOfBase64(answer?.raw_block ?? ''));
+    const block = decodeBlock(bytesOfBase64(answer?.raw_block ?? ''));
+    if (block.header.height !== height) throw new SourceError(`block ${height} is block ${block.header.height}`);
+    return block;
+  }
+
+  /**
+   * No node has the next block: either it is not made yet, or the chain was set up anew and is shorter now. Every healthy node is below
+   * then, and the block we began with is another one or not there.
+   */
+  async function isAnotherChain(next: Height): Promise<boolean> {
+    const up = (nodes.view('old')?.nodes ?? []).filter(({ state, height }) => state === 'up' && height > 0);
+    const best = up.reduce<(typeof up)[number] | null>((a, b) => (a !== null && a.height >= b.height ? a : b), null);
+    if (kept === null || kept.sinceHash === undefined || best === null || best.height >= next - 1) return false;
+    if (best.height < kept.since) return true;
+    return blockHash(await fetchBlock({ network: 'old', name: best.name }, kept.since)) !== kept.sinceHash;
+  }
+
+  /** Counts stay: those transactions were there. */
+  async function forget(): Promise<void> {
+    logger.warn('the old network is another chain than before: strangers are looked for from its head on');
+    stamps = [];
+    pace = null;
+    const { total = 0, bySender = {} } = kept ?? {};
+    const next = Math.max(1, nodes.view('old')?.head ?? 1);
+    kept = { since: next, next, total, bySender };
+    await archive.setRecord(KEY, kept);
   }
 
   function count(block: Block): void {
@@ -107,13 +151,22 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
       if (sender in bySender || Object.keys(bySender).length < SENDERS_MAX)
         bySender[sender] = (bySender[sender] ?? 0) + 1;
     }
-    kept = { since: kept?.since ?? height, next: height + 1, total, bySender };
+    const lastHash = blockHash(block);
+    const begins = kept === null || (kept.sinceHash === undefined && kept.since === height);
+    const sinceHash = begins ? lastHash : kept?.sinceHash;
+    kept = {
+      since: kept?.since ?? height,
+      ...(sinceHash === undefined ? {} : { sinceHash }),
+      lastHash,
+      next: height + 1,
+      total,
+      bySender,
+    };
   }
 
   function addStamp({ header }: Block): void {
-    stamps = [...stamps.filter(stamp => stamp.height !== header.height), { height: header.height, at: header.stampMs }]
-      .sort((a, b) => a.height - b.height)
-      .slice(-STAMPS);
+    stamps = withStamp(stamps, { height: header.height, at: header.stampMs });
+    pace = blockPace(stamps);
   }
 
   return {
@@ -126,10 +179,7 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
     },
     strangers: () => ({ total: kept?.total ?? 0, bySender: kept?.bySender ?? {}, since: kept?.since ?? null }),
     blockMs() {
-      const [first, last] = [stamps[0], stamps.at(-1)];
-      if (first !== undefined && last !== undefined && last.height > first.height && last.at > first.at) {
-        return (last.at - first.at) / (last.height - first.height);
-      }
+      if (pace !== null) return pace;
       const seen = (nodes.view('old')?.nodes ?? []).flatMap(({ blockTimeMs }) =>
         blockTimeMs === null || blockTimeMs <= 0 ? [] : [blockTimeMs],
       );
@@ -139,7 +189,7 @@ export function createOldBlocks(ports: ReplicationPorts): OldBlocks {
       const head = nodes.view('old')?.head ?? 0;
       const node = reachable(head);
       if (node === undefined || head < 2) return;
-      const back = Math.max(1, head - STAMPS + 1);
+      const back = Math.max(1, head - SEED_BLOCKS + 1);
       for (const block of await Promise.all([fetchBlock(node, back), fetchBlock(node, head)])) addStamp(block);
     },
     subscribe: changes.subscribe,

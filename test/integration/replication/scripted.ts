@@ -59,6 +59,7 @@ export function createScriptedNetworks(setting: {
     calls: 0,
   }));
   const blocks: Uint8Array[] = [];
+  const oldBlocks: Uint8Array[] = [];
   let newStart = setting.start;
   let newFinished: { start: number; end: number } | null = null;
 
@@ -157,7 +158,8 @@ export function createScriptedNetworks(setting: {
         return { changesets: base64Of(cut ? chunk.subarray(0, chunk.length - 1) : chunk) };
       }
       case 'chain.block':
-        return { raw_block: base64Of(blockOf(height, [])) };
+        while (oldBlocks.length < height) oldBlocks.push(blockOf(oldBlocks.length + 1, [], oldBlocks.at(-1)));
+        return { raw_block: base64Of(oldBlocks[height - 1]!) };
       default:
         throw new Answered(-32601, 'unknown method');
     }
