@@ -3,6 +3,7 @@ import { createOfflineControl, type OfflineControl } from '../../../src/control/
 import type { ExportedFiles } from '../../../src/strategies/index.js';
 import type { MemoryRecord } from '../../unit/control/fakes.js';
 import { dice, type Dice } from '../../unit/protocol/property.js';
+import { createKiller, Killed, killPoints, stepOf, type KillPoint } from './killed-at-records.js';
 import { createModel, modelClock, repeat, seedsOf, type ModelNetwork } from './model.js';
 
 /** Fewer for a quick look. */
@@ -19,26 +20,34 @@ interface Scene {
   control(): OfflineControl;
   kill(): Promise<void>;
   files(change?: Partial<ExportedFiles>): ExportedFiles;
+  readonly records: readonly MemoryRecord[];
+  /** The step at which the process was killed by itself; null before. */
+  killedAt(): string | null;
   /** Runs until the migration is in this phase. */
   until(phase: string): Promise<void>;
   startNew(change?: (network: ModelNetwork) => void): void;
   readonly seed: number;
 }
 
-async function scene(seed: number): Promise<Scene> {
+async function scene(seed: number, killAt: KillPoint | null = null): Promise<Scene> {
   const random = dice(seed);
   const clock = modelClock();
   const model = createModel(clock);
   const old = model.addNetwork('old', 'kwil-old', 3);
   const records: MemoryRecord[] = [];
   const leader = random.next(2) === 0 ? 'old-1' : null;
+  const killer = createKiller(killAt);
   let control!: OfflineControl;
   const begin = async (): Promise<void> => {
+    const ports = model.ports(records, error => {
+      if (!(error instanceof Killed)) throw error;
+      control.destroy();
+      void begin();
+    });
+    killer.wrap(ports.journal);
     control = createOfflineControl(
       { oldChainId: 'kwil-old', newChainId: () => 'kwil-new', leader, operatorMs: 600_000, holdMs: 8000 },
-      model.ports(records, error => {
-        throw error;
-      }),
+      ports,
     );
     await control.start();
   };
@@ -50,6 +59,11 @@ async function scene(seed: number): Promise<Scene> {
     random,
     old,
     fresh: null,
+    records,
+    killedAt: () => {
+      const reached = killer.reached();
+      return reached === null ? null : stepOf(reached);
+    },
     control: () => control,
     async kill() {
       control.destroy();
@@ -114,6 +128,29 @@ async function goTo(here: Scene, phase: string, between: () => Promise<void> = a
   await here.until('switched');
 }
 
+const PHASES = ['idle', 'draining', 'stopping', 'frozen', 'building', 'verified', 'committed', 'opening', 'switched'];
+
+/** The same by an operator who gives a command again when the gateway died over it. */
+async function carry(here: Scene): Promise<void> {
+  const isPast = (phase: string): boolean => PHASES.indexOf(here.control().move().state.phase) >= PHASES.indexOf(phase);
+  const reach = async (phase: string, command: () => unknown): Promise<void> => {
+    for (let tries = 0; tries < 3 && !isPast(phase); tries += 1) {
+      await Promise.resolve();
+      void command();
+      await here.clock.run(150_000, () => isPast(phase));
+    }
+    expect(isPast(phase), `${repeat(here.seed)}; not ${phase} but ${here.control().move().state.phase}`).toBe(true);
+  };
+  await reach('stopping', () => here.control().begin('ann', '', 120_000));
+  here.old.leader.up = false;
+  await reach('frozen', () => undefined);
+  await reach('building', () => here.control().files(here.files(), 'ann'));
+  here.startNew();
+  await here.clock.run(2000);
+  await reach('verified', () => here.control().check('ann'));
+  await reach('switched', () => here.control().open('ann', ''));
+}
+
 async function checkFails(here: Scene): Promise<readonly string[]> {
   expect(here.control().check('ann')).toEqual({ accepted: true });
   await here.clock.run(120_000, () => here.control().move().check?.state !== 'running');
@@ -158,6 +195,38 @@ describe(`offline migration of a model network (${RUNS} runs each)`, { timeout: 
       expect(here.control().intent(), repeat(here.seed)).toMatchObject({ committed: true, reads: 'new' });
       expect(await here.control().abort('ann', '')).toMatchObject({ accepted: false, code: 'committed' });
     }));
+
+  it('goes on from a kill before and after every record of its journal', async () => {
+    const [seed] = seedsOf(1);
+    const whole = await scene(seed!);
+    await carry(whole);
+    whole.control().destroy();
+    const steps = whole.records.map(stepOf);
+    const killed = new Set<string>();
+    for (const killAt of killPoints(steps.length, RUNS)) {
+      const here = await scene(seed!, killAt);
+      await carry(here);
+      const where = `${repeat(seed!)}; ${killAt.when} record ${killAt.record}, ${here.killedAt()}`;
+      expect(here.control().intent(), where).toMatchObject({
+        committed: true,
+        writes: { kind: 'send', network: 'new' },
+        reads: 'new',
+      });
+      const epochs = here.records.flatMap(({ kind, data }) =>
+        kind === 'offline' ? [(data as { epoch: number }).epoch] : [],
+      );
+      expect(epochs, where).toEqual(epochs.toSorted((a, b) => a - b));
+      // One decision, however often it was asked for (I4).
+      expect(here.records.filter(({ data }) => (data as { phase: string }).phase === 'committed').length, where).toBe(
+        1,
+      );
+      killed.add(`${killAt.when} ${here.killedAt()}`);
+      here.control().destroy();
+    }
+    expect([...killed]).toEqual(
+      expect.arrayContaining([...new Set(steps)].flatMap(step => [`before ${step}`, `after ${step}`])),
+    );
+  });
 
   it('takes no snapshot that is cut, altered or of another height', () =>
     each(async here => {

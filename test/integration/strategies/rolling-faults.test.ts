@@ -3,6 +3,7 @@ import { createRollingControl, type RollingControl } from '../../../src/control/
 import { dice, type Dice } from '../../unit/protocol/property.js';
 import { createModel, modelClock, repeat, seedsOf, type ModelNetwork, type ModelNode } from './model.js';
 import type { MemoryRecord } from '../../unit/control/fakes.js';
+import { createKiller, Killed, killPoints, stepOf, type KillPoint } from './killed-at-records.js';
 
 /** Fewer for a quick look. */
 const RUNS = Number(process.env['STRATEGIES_RUNS'] ?? 100);
@@ -20,6 +21,8 @@ interface Story {
   ) => void;
   /** Kills the gateway now and then. */
   readonly kills?: boolean;
+  /** Kills it once, at a record of its journal. */
+  readonly killAt?: KillPoint;
 }
 
 interface Ending {
@@ -29,6 +32,8 @@ interface Ending {
   /** Name of the node with the fault; null in a run without. */
   readonly faulty: string | null;
   readonly starts: number;
+  /** The step at which it was killed; null when the story has fewer. */
+  readonly killedAt: string | null;
 }
 
 /** One roll of three nodes by an operator who does what the gateway says; the n-th restart goes wrong. */
@@ -44,16 +49,18 @@ async function play(seed: number, story: Story): Promise<Ending> {
   let faulty: string | null = null;
   let starts = 0;
   let control!: RollingControl;
+  const killer = createKiller(story.killAt ?? null);
 
   const begin = async (): Promise<void> => {
     starts += 1;
     for (const node of network.nodes) node.drained = false;
-    control = createRollingControl(
-      { leader, wantedBuild: WANTED, operatorMs: OPERATOR_MS, holdMs: 8000 },
-      model.ports(records, error => {
-        throw error;
-      }),
-    );
+    const ports = model.ports(records, error => {
+      if (!(error instanceof Killed)) throw error;
+      control.destroy();
+      void begin();
+    });
+    killer.wrap(ports.journal);
+    control = createRollingControl({ leader, wantedBuild: WANTED, operatorMs: OPERATOR_MS, holdMs: 8000 }, ports);
     await control.start();
   };
   const later = (ms: number, act: () => void): void => void clock.after(ms, act);
@@ -84,15 +91,22 @@ async function play(seed: number, story: Story): Promise<Ending> {
 
   await begin();
   await clock.run(3000);
-  const watching = control.watch('ann', '');
-  await clock.run(6000);
-  expect(await watching).toEqual({ accepted: true });
+  const watch = async (): Promise<unknown> => {
+    const watching = control.watch('ann', '');
+    await clock.run(6000);
+    return watching;
+  };
+  const answer = await watch();
+  // Killed over the command: the operator gives it again, and may hear that it was taken.
+  if (killer.reached() === null) expect(answer, repeat(seed)).toEqual({ accepted: true });
+  else await watch();
   operate();
   if (story.kills) maybeKill();
   const isOver = (): boolean => ['stopped', 'finished'].includes(control.upgrade().state.phase);
   await clock.run(STORY_MS, isOver);
   await clock.run(1000);
-  return { control, network, records, faulty, starts };
+  const reached = killer.reached();
+  return { control, network, records, faulty, starts, killedAt: reached === null ? null : stepOf(reached) };
 }
 
 const back =
@@ -183,6 +197,34 @@ describe('rolling upgrade of a model network', () => {
     }
     if (process.env['STRATEGIES_SEED'] === undefined) expect(kills).toBeGreaterThan(RUNS / 2);
   });
+
+  it(
+    `goes on from a kill before and after every record of its journal (${RUNS} runs or more)`,
+    { timeout: 240_000 },
+    async () => {
+      const [first] = seedsOf(1);
+      const whole = await play(first!, {});
+      whole.control.destroy();
+      const steps = whole.records.map(stepOf);
+      const killed = new Set<string>();
+      for (const killAt of killPoints(steps.length, RUNS)) {
+        const { control, records, killedAt, starts } = await play(first!, { killAt });
+        const where = `${repeat(first!)}; ${killAt.when} record ${killAt.record}, ${killedAt}`;
+        const { state } = control.upgrade();
+        expect(state.phase, `${where}; ${state.stop?.evidence}`).toBe('finished');
+        expect([state.roll!.done.length, starts], where).toEqual([3, 2]);
+        const epochs = records.flatMap(({ kind, data }) =>
+          kind === 'rolling' ? [(data as { epoch: number }).epoch] : [],
+        );
+        expect(epochs, where).toEqual(epochs.toSorted((a, b) => a - b));
+        killed.add(`${killAt.when} ${killedAt}`);
+        control.destroy();
+      }
+      expect([...killed]).toEqual(
+        expect.arrayContaining([...new Set(steps)].flatMap(step => [`before ${step}`, `after ${step}`])),
+      );
+    },
+  );
 
   it.each(FAULTS)(`a node that %s (${RUNS} runs)`, { timeout: 240_000 }, async (_, fault, words) => {
     for (const seed of seedsOf(RUNS)) {
