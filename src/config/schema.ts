@@ -148,6 +148,10 @@ export const configSchema = z.strictObject({
         ),
         holdMax: fixed(z.int().min(0).max(100_000).default(1000), 'Greatest number of writes that wait.'),
         holdBytesMax: fixed(z.int().min(0).default(67_108_864), 'Greatest number of bytes that wait.'),
+        unminedMax: fixed(
+          z.int().min(0).max(100_000).default(5000),
+          'Greatest number of writes of one network that wait for a block; fewer while its blocks are late. What is more waits or is refused as overloaded. 0 is no limit.',
+        ),
         keepDays: fixed(z.int().min(1).max(3650).default(30), 'Days that the final outcome of a write is remembered.'),
       })
       .prefault({}),

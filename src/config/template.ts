@@ -50,7 +50,7 @@ dataDir: ./data
 
 # Writes that wait while the switch is thrown. Clients give up after 10 s.
 # Outcomes of writes are kept for keepDays.
-# writes: { holdMs: 8000, holdMax: 1000, holdBytesMax: 67108864, keepDays: 30 }
+# writes: { holdMs: 8000, holdMax: 1000, holdBytesMax: 67108864, unminedMax: 5000, keepDays: 30 }
 
 # How much clients may ask for; a client is an address. 0 is no limit.
 # limits: { batchMax: 50, inFlightMax: 4096, requestsPerSecond: 10000, requestsBurst: 20000, challengesPerSecond: 5, challengesBurst: 20 }

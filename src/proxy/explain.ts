@@ -28,6 +28,12 @@ export interface ExplainPorts {
   readonly shield: Shield;
   /** The very functions that the request path uses. */
   readonly writeFacts: (broadcast: Broadcast, snapshot: RoutingSnapshot) => CallFacts;
+  /** Writes of a network without a block, and how many may be. */
+  readonly load: (network: 'old' | 'new') => {
+    readonly unmined: number;
+    readonly room: number;
+    readonly waiting: number;
+  };
   readonly hints: (cls: RequestClass, facts: CallFacts, params: Uint8Array | null) => Hints;
   readonly candidates: (network: 'old' | 'new') => readonly NodeView[];
 }
@@ -60,6 +66,10 @@ export function explainRequest(request: Uint8Array, ports: ExplainPorts): Reques
     if (hits.some(hit => hit.action === 'refuse')) return refused(method, 'shielded', facts);
     callFacts = ports.writeFacts(broadcast, snapshot);
     if (callFacts.write?.stalled === true) facts.push('the head of the network stands');
+    const { writes, affine } = snapshot.intent;
+    const { unmined, room, waiting } = ports.load(writes.kind === 'refuse' ? affine : writes.network);
+    const most = Number.isFinite(room) ? `, at most ${room} may be` : '';
+    facts.push(`${unmined} writes of ours are in no block yet${most}; ${waiting} wait for their turn`);
   } else {
     const hits = ports.shield.checkCall(method, params);
     for (const hit of hits) facts.push(`shield ${hit.name} (${hit.action}): ${hit.text}`);

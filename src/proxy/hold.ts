@@ -13,6 +13,8 @@ export interface HoldRequest<T> {
   /** Who has to share: the client's address. */
   readonly client: string;
   readonly bytes: number;
+  /** Time it was held before, which counts: nobody waits longer than `holdMs` in all (I6). */
+  readonly spentMs?: number;
   /** Aborts when the client hangs up. */
   readonly signal: AbortSignal;
   /** Looked at on every change; anything but undefined ends the wait. */
@@ -116,7 +118,9 @@ export function createHold(limits: HoldLimits, { clock, metrics }: { clock: Cloc
           finish: kind => leave({ kind }),
         };
         const onAbort = (): void => leave({ kind: 'gone' });
-        const timer = clock.after(limits.holdMs, () => leave({ kind: 'expired' }));
+        const timer = clock.after(Math.max(0, limits.holdMs - (request.spentMs ?? 0)), () =>
+          leave({ kind: 'expired' }),
+        );
         waiters.add(waiter);
         metrics.heldWrites.set(waiters.size);
         signal.addEventListener('abort', onAbort, { once: true });

@@ -109,7 +109,13 @@ export interface MigrationPublic {
 export interface ProxyOptions {
   /** `host:port`. */
   readonly listen: string;
-  readonly writes: { readonly holdMs: number; readonly holdMax: number; readonly holdBytesMax: number };
+  readonly writes: {
+    readonly holdMs: number;
+    readonly holdMax: number;
+    readonly holdBytesMax: number;
+    /** Writes of one network that may wait for a block at once, at the most; 0: no limit. Default 5,000. */
+    readonly unminedMax?: number;
+  };
   readonly limits?: Partial<ProxyLimits>;
   /** Named shield rules to turn down or off. */
   readonly shield?: Readonly<Record<string, 'off' | 'warn' | 'refuse'>>;
@@ -172,6 +178,8 @@ export interface ProxyLimits {
   /** Bytes of an answer that are collected; what is larger is passed on as it comes. */
   readonly bufferBytesMax: number;
 }
+
+export const DEFAULT_UNMINED_MAX = 5000;
 
 export const DEFAULT_LIMITS: ProxyLimits = Object.freeze({
   bodyBytesMax: 6_000_000,

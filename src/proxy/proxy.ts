@@ -7,6 +7,7 @@ import { rpcError } from '../protocol/index.js';
 import type { NodeView } from '../routing/index.js';
 import { createCalls } from './calls.js';
 import { createClients } from './clients.js';
+import { createCongestion } from './congestion.js';
 import { createDoor } from './door.js';
 import { errorOf } from './errors.js';
 import { explainRequest, type RequestExplanation } from './explain.js';
@@ -17,7 +18,14 @@ import type { HoldCounts } from './hold.js';
 import { createLimits } from './limits.js';
 import { listen, parseAddress } from './listening.js';
 import { createMemory } from './memory.js';
-import { DEFAULT_LIMITS, type LedgerRecord, type ProxyLimits, type ProxyOptions, type ProxyPorts } from './ports.js';
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_UNMINED_MAX,
+  type LedgerRecord,
+  type ProxyLimits,
+  type ProxyOptions,
+  type ProxyPorts,
+} from './ports.js';
 import { createOpaque } from './opaque.js';
 import { createReadGate } from './read-gate.js';
 import { createResolver } from './resolver.js';
@@ -89,9 +97,10 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
   const memory = createMemory(ports.answers);
   const calls = createCalls(limits, { ...shared, gate, memory });
   const shield = createShield(options.shield);
+  const congestion = createCongestion(options.writes.unminedMax ?? DEFAULT_UNMINED_MAX, shared);
   const writes = createWrites(
     { hold: options.writes, limits },
-    { ...shared, gate, lookup, shield, stalled: network => resolver.stalled(network) },
+    { ...shared, gate, lookup, shield, congestion, stalled: network => resolver.stalled(network) },
   );
   const resolver = createResolver({
     ...shared,
@@ -260,8 +269,11 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
         opaque.look();
       }),
       resolver.subscribe(() => writes.hold.look()),
+      congestion.subscribe(() => writes.hold.look()),
+      () => congestion.close(),
     );
     resolver.start();
+    congestion.start();
     const taken = server.address() as AddressInfo;
     return { address: `${taken.family === 'IPv6' ? `[${taken.address}]` : taken.address}:${taken.port}` };
   }
@@ -322,6 +334,7 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
         shield,
         candidates,
         writeFacts: (broadcast, snapshot) => writes.factsOf(broadcast, snapshot),
+        load: network => congestion.view(network),
         hints: (cls, facts, params) => calls.hints(cls, facts, params),
       }),
     async txStatus(hash) {

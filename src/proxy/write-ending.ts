@@ -1,5 +1,5 @@
 import { GatewayError, type Height, type NetworkName } from '../model/index.js';
-import type { NodeView, Outcome, RoutingSnapshot } from '../routing/index.js';
+import type { HoldReason, NodeView, Outcome, RoutingSnapshot } from '../routing/index.js';
 import type { Refusal } from './errors.js';
 import type { LedgerRecord, Upstream } from './ports.js';
 import type { Broadcast } from './transaction.js';
@@ -37,7 +37,13 @@ export const unknownRefusal = (broadcast: Broadcast, message?: string): Refusal 
   ...(message === undefined || message === '' ? {} : { message }),
 });
 
-export function holdRefusal(kind: 'expired' | 'full' | 'gone', reason: 'switching' | 'head_stalled'): Refusal {
+export function holdRefusal(
+  kind: 'expired' | 'full' | 'gone',
+  reason: HoldReason,
+  /** When a network that has enough will have room. */
+  roomMs: number,
+): Refusal {
+  if (reason === 'congested') return { reason: 'overloaded', executed: 'no', retryAfterMs: roomMs };
   if (kind === 'full') return { reason: 'hold_full', executed: 'no', retryAfterMs: RETRY_MS };
   if (reason === 'head_stalled') return { reason: 'overloaded', executed: 'no', retryAfterMs: RETRY_MS };
   return { reason: 'hold_expired', executed: 'no', retryAfterMs: RETRY_MS };

@@ -1,29 +1,20 @@
-import { GatewayError, type NetworkName, type NodeRef, type TxHash } from '../model/index.js';
-import { sleep, waitFor } from '../platform/index.js';
-import { buildEnvelope, restoreId, rpcResult, type Slice } from '../protocol/index.js';
-import {
-  decide,
-  isAlreadyThere,
-  judge,
-  NO_FACTS,
-  type CallFacts,
-  type Decision,
-  type NodeView,
-  type Outcome,
-  type RoutingSnapshot,
-} from '../routing/index.js';
+import type { NetworkName, TxHash } from '../model/index.js';
+import { restoreId, rpcResult, type Slice } from '../protocol/index.js';
+import { decide, NO_FACTS, type CallFacts, type Decision, type RoutingSnapshot } from '../routing/index.js';
 import { createAccountOrder } from './account-order.js';
+import type { Congestion, Standing } from './congestion.js';
 import type { RequestContext } from './context.js';
 import type { Refusal } from './errors.js';
-import { createFlights, type Flight, type Flights } from './flights.js';
+import { createFlights, type Flights } from './flights.js';
 import { createHeldLog, endingWord, type HeldFate, type HeldLog } from './held-log.js';
 import { createHold, type Hold, type HoldLimits } from './hold.js';
-import type { LedgerRecord, ProxyLimits, ProxyPorts, Upstream } from './ports.js';
+import type { ProxyLimits, ProxyPorts } from './ports.js';
 import type { ReadGate } from './read-gate.js';
-import { outcomeOf, OWN_ID, refusalReply, type Reply } from './reply.js';
+import { OWN_ID, refusalReply, type Reply } from './reply.js';
 import type { Shield } from './shield.js';
 import { readBroadcast, type Broadcast } from './transaction.js';
 import type { TxLookup } from './tx-lookup.js';
+import { createDelivery } from './write-delivery.js';
 import {
   entryOf,
   holdRefusal,
@@ -61,18 +52,11 @@ export interface WritesPorts extends Pick<
   readonly shield: Shield;
   /** The network's head stands while accepted writes wait. */
   readonly stalled: (network: NetworkName) => boolean;
+  readonly congestion: Congestion;
 }
 
 /** Rounds of hold and release one write can go through before it is given up: two switches would be many. */
 const ROUNDS_MAX = 8;
-/** For a network whose nodes all refuse the connection: a restart takes about this long, and nothing was sent. */
-const PATIENCE_MS = 2000;
-const REFUSED_PAUSE_MS = 100;
-/** For finding out by hash what became of a write, beyond the call's own time. */
-const LEARN_MS = 2500;
-const LEARN_PAUSE_MS = 200;
-/** A sync broadcast occupies its node until the block; the account's next one need not wait for that. */
-const SYNC_HEAD_START_MS = 50;
 
 /**
  * The path of a write: read, decide, (hold), order by account, record durably, look again, send once, learn the outcome.
@@ -81,21 +65,27 @@ const SYNC_HEAD_START_MS = 50;
  * snapshot and the send there is no `await`: whoever publishes an epoch and then asks `quiesced` misses nothing.
  */
 export function createWrites(options: WritesOptions, ports: WritesPorts): Writes {
-  const { clock, ledger, nodes, gate, lookup, metrics } = ports;
+  const { clock, ledger, gate, metrics, congestion } = ports;
   const hold = createHold(options.hold, ports);
   const heldLog = createHeldLog();
   const flights = createFlights(clock);
   const order = createAccountOrder(clock);
+  const delivery = createDelivery(options.limits, { ...ports, flights });
   const running = new Map<TxHash, Promise<Ending>>();
   let arrivals = 0;
 
-  function factsOf(broadcast: Broadcast, { intent }: RoutingSnapshot): CallFacts {
-    const stalled = ports.stalled(intent.writes.kind === 'refuse' ? intent.affine : intent.writes.network);
-    return { ...NO_FACTS, write: { chainId: broadcast.chainId, stalled } };
+  function factsOf(broadcast: Broadcast, { intent }: RoutingSnapshot, standing: Standing = 'new'): CallFacts {
+    const network = intent.writes.kind === 'refuse' ? intent.affine : intent.writes.network;
+    const write = {
+      chainId: broadcast.chainId,
+      stalled: ports.stalled(network),
+      congested: congestion.isFull(network, standing),
+    };
+    return { ...NO_FACTS, write };
   }
 
-  function decideFor(broadcast: Broadcast, snapshot: RoutingSnapshot): Decision {
-    const decision = decide('write', factsOf(broadcast, snapshot), snapshot);
+  function decideFor(broadcast: Broadcast, snapshot: RoutingSnapshot, standing: Standing): Decision {
+    const decision = decide('write', factsOf(broadcast, snapshot, standing), snapshot);
     // Somebody waits for the older epoch to end while this snapshot has not arrived yet.
     if (decision.kind === 'forward' && snapshot.intent.epoch < flights.fence()) {
       return { kind: 'hold', reason: 'switching', network: decision.networks[0] };
@@ -125,11 +115,20 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     let leave: (() => void) | null = null;
     let admitted = false;
     let snapshot = context.snapshot;
+    let standing: Standing = 'new';
+    let giveBack: (() => void) | null = null;
+    let heldMs = 0;
+    const place = (network: NetworkName): void => {
+      if (standing === 'placed') return;
+      standing = 'placed';
+      giveBack = congestion.take(network);
+    };
+    const release = (): void => giveBack?.();
     /** Takes the record back as long as no node can have the bytes: a switch waits for every open record. */
     const withdraw = async (): Promise<void> => {
       if (admitted && (earlier === undefined || earlier.state === 'rejected')) {
         admitted = false;
-        await settle(broadcast.hash, { state: 'rejected' });
+        await delivery.settle(broadcast.hash, { state: 'rejected' });
       }
     };
     const refused = (refusal: Refusal): Ending => {
@@ -138,11 +137,13 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     };
     try {
       for (let round = 0; round < ROUNDS_MAX; round++) {
-        const decision = decideFor(broadcast, snapshot);
+        const decision = decideFor(broadcast, snapshot, standing);
         record(decision);
         if (decision.kind === 'refuse') return refused(decision);
         if (decision.kind === 'answer') throw new Error('a write is never answered from memory');
         if (decision.kind === 'hold') {
+          const queued = decision.reason === 'congested' ? congestion.queue(decision.network) : null;
+          if (standing === 'new') standing = 'queued';
           await withdraw();
           const at = clock.now();
           const since = clock.monotonic();
@@ -151,21 +152,33 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
             client: context.client,
             bytes: broadcast.bytes.length,
             signal: context.signal,
+            spentMs: heldMs,
             again: () => {
               const next = ports.snapshot();
-              return decideFor(broadcast, next).kind === 'hold' ? undefined : next;
+              const then = decideFor(broadcast, next, standing);
+              // At once: the next one that waits must see that the place is taken.
+              if (then.kind === 'forward') place(then.networks[0]);
+              return then.kind === 'hold' ? undefined : next;
             },
           });
-          waits.push({ at, heldMs: Math.round(clock.monotonic() - since), wait: held.kind });
-          if (held.kind !== 'released') return refused(holdRefusal(held.kind, decision.reason));
+          queued?.();
+          const spent = clock.monotonic() - since;
+          heldMs += spent;
+          waits.push({ at, heldMs: Math.round(spent), wait: held.kind });
+          if (held.kind !== 'released')
+            return refused(holdRefusal(held.kind, decision.reason, congestion.retryAfterMs(decision.network)));
           snapshot = held.value;
           continue;
         }
         const network = decision.networks[0];
+        place(network);
         leave ??= await order.enter(broadcast.account);
         if (!admitted) {
           try {
-            await ledger.admit(entryOf(broadcast, network, snapshot, clock.now()));
+            const recorded = ledger.admit(entryOf(broadcast, network, snapshot, clock.now()));
+            // From here on the ledger counts it.
+            release();
+            await recorded;
           } catch (error) {
             return refused(ledgerRefusal(error));
           }
@@ -173,12 +186,12 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
         }
         // The flush took time: the decision is made again, and from here to the send nothing waits.
         const now = ports.snapshot();
-        const again = decideFor(broadcast, now);
+        const again = decideFor(broadcast, now, standing);
         if (again.kind !== 'forward' || again.networks[0] !== network) {
           snapshot = now;
           continue;
         }
-        const ending = await deliver(
+        const ending = await delivery.deliver(
           broadcast,
           network,
           now,
@@ -190,158 +203,9 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
       }
       return refused({ reason: 'overloaded', executed: 'no', retryAfterMs: RETRY_MS });
     } finally {
+      release();
       leave?.();
     }
-  }
-
-  /** Sends to one node after the other until one has it for certain or perhaps. `unsent`: the decision must be made again. */
-  async function deliver(
-    broadcast: Broadcast,
-    network: NetworkName,
-    snapshot: RoutingSnapshot,
-    resend: boolean,
-    letNextGo: () => void,
-  ): Promise<Ending | 'unsent'> {
-    const flight = flights.begin(snapshot.intent.epoch, network);
-    const tried = new Set<string>();
-    const patience = clock.monotonic() + PATIENCE_MS;
-    const body = buildEnvelope(OWN_ID, 'user.broadcast', broadcast.params);
-    const headStart = broadcast.sync ? clock.after(SYNC_HEAD_START_MS, letNextGo) : null;
-    try {
-      for (;;) {
-        const node = gate.candidates(network).find(candidate => !tried.has(candidate.id));
-        if (node === undefined) {
-          // Every node refused the connection, so nothing has left: wait for one, within the same epoch only.
-          await sleep(clock, REFUSED_PAUSE_MS);
-          const left = patience - clock.monotonic();
-          if (left > 0)
-            await waitFor(
-              listener => nodes.subscribe(listener),
-              () => (hasLife(network) ? true : undefined),
-              { timeoutMs: left, clock },
-            );
-          if (left <= 0) return refusedNoNode(broadcast, resend);
-          tried.clear();
-          if (ports.snapshot().intent.epoch !== flight.epoch) return 'unsent';
-          continue;
-        }
-        tried.add(node.id);
-        const { answer, outcome } = await sendOnce(node, body, broadcast, flight);
-        const room = { node: true, network: false, resend };
-        const verdict = judge('write', outcome, room);
-        switch (verdict.kind) {
-          case 'relay':
-            settleAnswer(broadcast, outcome, node, resend);
-            return { kind: 'answer', answer: answer!, outcome, node };
-          case 'accepted':
-            void settle(broadcast.hash, { state: 'accepted', node: node.name });
-            return { kind: 'accepted', network, node, mined: null };
-          case 'look-up':
-            letNextGo();
-            return await learn(broadcast, network, answer, outcome, node);
-          case 'another-node':
-            // A write begun in one epoch is not tried again in the next.
-            if (ports.snapshot().intent.epoch !== flight.epoch) return 'unsent';
-            continue;
-          case 'another-network':
-          case 'give-up':
-            return refusedNoNode(broadcast, resend);
-        }
-      }
-    } finally {
-      headStart?.cancel();
-      flights.end(flight);
-    }
-  }
-
-  const hasLife = (network: NetworkName): boolean => gate.candidates(network).some(node => node.state !== 'down');
-
-  async function sendOnce(
-    node: NodeView,
-    body: Buffer,
-    broadcast: Broadcast,
-    flight: Flight,
-  ): Promise<{ answer: Upstream | null; outcome: Outcome }> {
-    const ref: NodeRef = { network: node.network, name: node.name };
-    const timeoutMs = broadcast.sync ? options.limits.syncWriteMs : options.limits.writeMs;
-    try {
-      const answer = await nodes.send(ref, body, { timeoutMs, signal: flight.abort.signal, kind: 'client' });
-      return { answer, outcome: outcomeOf(answer) };
-    } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      return { answer: null, outcome: { kind: 'failed', sent: error.sent ?? 'maybe' } };
-    }
-  }
-
-  /** The bytes may have arrived: ask by hash, for a bounded time; after it the resolver goes on and the client is told. */
-  async function learn(
-    broadcast: Broadcast,
-    network: NetworkName,
-    answer: Upstream | null,
-    outcome: Outcome,
-    node: NodeView,
-  ): Promise<Ending> {
-    void settle(broadcast.hash, { state: 'unknown', node: node.name });
-    const until = clock.monotonic() + LEARN_MS;
-    for (;;) {
-      const known = ledger.get(broadcast.hash);
-      if (known?.state === 'rejected' || known?.state === 'dead') break;
-      const sighting = await lookup.find(network, broadcast.hash);
-      if (sighting.kind === 'mined') {
-        void settle(broadcast.hash, { state: 'mined', height: sighting.height, code: sighting.code });
-        return { kind: 'accepted', network, node, mined: sighting };
-      }
-      if (sighting.kind === 'pooled') {
-        void settle(broadcast.hash, { state: 'accepted', node: sighting.node.name });
-        if (!broadcast.sync) return { kind: 'accepted', network, node, mined: null };
-      }
-      const left = until - clock.monotonic();
-      if (left <= 0) break;
-      const final = (): true | undefined => (ledger.get(broadcast.hash)?.state === 'mined' ? true : undefined);
-      await waitFor(listener => ledger.subscribe(listener), final, {
-        timeoutMs: Math.min(left, LEARN_PAUSE_MS),
-        clock,
-      });
-    }
-    // A node's own "timed out waiting" says the same in its own words.
-    if (answer !== null && outcome.kind === 'error')
-      return { kind: 'refused', network, refusal: unknownRefusal(broadcast, outcome.message) };
-    return { kind: 'refused', network, refusal: unknownRefusal(broadcast) };
-  }
-
-  function settleAnswer(broadcast: Broadcast, outcome: Outcome, node: NodeView, resend: boolean): void {
-    if (outcome.kind === 'result' || isAlreadyThere(outcome))
-      void settle(broadcast.hash, { state: 'accepted', node: node.name });
-    // A copy that went out before may still be there: this refusal is about the second one.
-    else if (outcome.kind === 'error' && !resend) {
-      void settle(broadcast.hash, {
-        state: 'rejected',
-        node: node.name,
-        ...(outcome.inner === null ? {} : { code: outcome.inner }),
-      });
-    }
-  }
-
-  function refusedNoNode(broadcast: Broadcast, resend: boolean): Ending {
-    if (!resend) void settle(broadcast.hash, { state: 'rejected' });
-    const executed = resend ? 'unknown' : 'no';
-    return {
-      kind: 'refused',
-      network: 'none',
-      refusal: { reason: 'no_node', executed, txHash: broadcast.hash, retryAfterMs: RETRY_MS },
-    };
-  }
-
-  function settle(
-    hash: TxHash,
-    change: { state: LedgerRecord['state']; node?: string; height?: number; code?: number },
-  ): Promise<void> {
-    // What the disk misses here is found out again from the chain.
-    return ledger
-      .settle(hash, change)
-      .catch((error: unknown) =>
-        ports.logger.error({ err: error, hash }, 'the outcome of a write could not be recorded'),
-      );
   }
 
   function record(decision: Decision): void {

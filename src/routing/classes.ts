@@ -38,6 +38,8 @@ export interface WriteFacts {
   readonly chainId: string;
   /** The network's head stands while accepted writes wait for a block: admitting more would have them forgotten. */
   readonly stalled: boolean;
+  /** The network has been given as much as it digests. */
+  readonly congested: boolean;
 }
 
 export const NO_FACTS: CallFacts = Object.freeze({

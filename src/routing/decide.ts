@@ -21,6 +21,7 @@ export type DecisionReason =
   | 'chain_open'
   | 'switching'
   | 'head_stalled'
+  | 'congested'
   | 'affine'
   | 'reads'
   | 'reads_shared'
@@ -30,6 +31,8 @@ export type DecisionReason =
   | 'by_hash'
   | 'migration';
 
+export type HoldReason = 'switching' | 'head_stalled' | 'congested';
+
 export type Decision =
   | {
       readonly kind: 'forward';
@@ -38,7 +41,7 @@ export type Decision =
       readonly networks: readonly [NetworkName] | readonly [NetworkName, NetworkName];
     }
   /** Keep until the snapshot changes, within the limits of the hold. */
-  | { readonly kind: 'hold'; readonly reason: 'switching' | 'head_stalled'; readonly network: NetworkName }
+  | { readonly kind: 'hold'; readonly reason: HoldReason; readonly network: NetworkName }
   | {
       readonly kind: 'refuse';
       readonly reason: RefuseReason;
@@ -169,6 +172,12 @@ export const RULES: readonly Rule[] = [
     text: 'while the head stands, new transactions wait: nodes would start to forget them',
     applies: call => isWrite(call) && call.facts.write?.stalled === true,
     decide: call => ({ kind: 'hold', reason: 'head_stalled', network: named(call) ?? call.snapshot.intent.affine }),
+  },
+  {
+    id: 'W9b',
+    text: 'what is more than the network digests waits for its turn: a node never says no',
+    applies: call => isWrite(call) && call.facts.write?.congested === true,
+    decide: call => ({ kind: 'hold', reason: 'congested', network: named(call) ?? call.snapshot.intent.affine }),
   },
   {
     id: 'W10',

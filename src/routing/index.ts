@@ -8,6 +8,7 @@
  */
 export * from './classes.js';
 export * from './decide.js';
+export * from './digest.js';
 export * from './judge.js';
 export * from './reads.js';
 export * from './snapshot.js';

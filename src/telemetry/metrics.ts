@@ -52,6 +52,8 @@ export function createMetrics(build: { version: string; commit: string }) {
     writes: counter('writes_total', 'Broadcasts', ['network', 'outcome']),
     writeResolutions: counter('write_resolutions_total', 'How the outcome of an open write was learnt', ['result']),
     headStalled: gauge('head_stalled', '1 while accepted writes wait and no block comes', ['network']),
+    unminedWrites: gauge('unmined_writes', 'Writes sent and in no block yet', ['network']),
+    unminedWritesMax: gauge('unmined_writes_max', 'As many of them as the network is given at once', ['network']),
     misroutedWrites: counter('misrouted_writes_total', 'Writes that named another chain than the open one'),
     bypassTransactions: counter(
       'bypass_transactions_total',

@@ -98,7 +98,7 @@ const TABLE: Table = {
   denied: same(always('method_denied')),
 };
 
-const write = (chainId: string): CallFacts => ({ ...NO_FACTS, write: { chainId, stalled: false } });
+const write = (chainId: string): CallFacts => ({ ...NO_FACTS, write: { chainId, stalled: false, congested: false } });
 
 const SUBJECTS: Readonly<Record<Subject, { cls: RequestClass; facts: CallFacts }>> = {
   read: { cls: 'read', facts: NO_FACTS },
@@ -163,9 +163,23 @@ test('a network without nodes that may be tried is left out when the other one c
 });
 
 test('a standing head holds writes; every other call goes on', () => {
-  const stalled: CallFacts = { ...NO_FACTS, write: { chainId: 'kwil-old', stalled: true } };
+  const stalled: CallFacts = { ...NO_FACTS, write: { chainId: 'kwil-old', stalled: true, congested: true } };
   expect(decide('write', stalled, snapshotOf())).toMatchObject({ kind: 'hold', reason: 'head_stalled' });
   expect(cellOf(decide('read', NO_FACTS, snapshotOf()))).toBe('old');
+});
+
+test('more than the network digests is held, for that network only and after every reason to refuse', () => {
+  const congested = (chainId: string): CallFacts => ({
+    ...NO_FACTS,
+    write: { chainId, stalled: false, congested: true },
+  });
+  expect(decide('write', congested('kwil-old'), snapshotOf())).toEqual({
+    kind: 'hold',
+    reason: 'congested',
+    network: 'old',
+  });
+  expect(cellOf(decide('write', congested('kwil-new'), snapshotOf()))).toBe('chain_not_open');
+  expect(cellOf(decide('write', congested('kwil-old'), snapshotOf({ phase: 'switched' })))).toBe('chain_switched');
 });
 
 test('reads are shared only while the new network shows everything, in the share asked for', () => {
