@@ -2,6 +2,7 @@
  * Load process of `bench:cutover`: writers whose transactions for the old chain are all signed before the first is sent, and
  * readers beside them. Told that the chain has moved, a writer asks for its account and signs anew, as applications do.
  */
+import { setMaxListeners } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { AttemptRecord, Outcome } from '../../src/devnet/demo/load/records.js';
 import { NAMESPACE } from '../../src/devnet/demo/schema.js';
@@ -54,6 +55,8 @@ interface Writer {
 }
 
 const stop = new AbortController();
+// Every writer and reader waits on it.
+setMaxListeners(0, stop.signal);
 let options: LoadOptions;
 let writers: Writer[] = [];
 const totals = { writes: 0, acknowledged: 0, readsTotal: 0, readErrors: 0, exhausted: false, notes: [] as string[] };
