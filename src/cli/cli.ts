@@ -2,8 +2,8 @@ import { CommanderError } from 'commander';
 import { ConfigError } from '../config/index.js';
 import { GatewayError, messageOf } from '../model/index.js';
 import { problemsJson } from './commands/config.js';
-import { CliError, EXIT, signalExit } from './errors.js';
-import { note, type CliIo } from './io.js';
+import { CliError, DryRun, EXIT, signalExit } from './errors.js';
+import { note, printResult, type CliIo } from './io.js';
 import { createProgram } from './program.js';
 import type { Programs } from './programs.js';
 
@@ -21,6 +21,11 @@ export async function runCli(args: readonly string[], io: CliIo, programs: Progr
 
 /** Words on stderr, with --json also the one object on stdout; gives the exit code. */
 function failed(error: unknown, isJson: boolean, io: CliIo): number {
+  if (error instanceof DryRun) {
+    const { method, path, body, message } = error;
+    printResult(io, isJson, { dryRun: true, method, path, body }, () => message);
+    return EXIT.done;
+  }
   if (error instanceof CommanderError) {
     // Commander has printed its message already; help and version are no errors.
     if (error.exitCode === 0) return EXIT.done;

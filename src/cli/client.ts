@@ -17,10 +17,10 @@ import {
   type VerifyBody,
   type VerifyLine,
 } from '../admin/contract.js';
-import { CliError, EXIT } from './errors.js';
+import { CliError, DryRun, EXIT } from './errors.js';
 import type { Target } from './target.js';
 
-/** Typed calls to a gateway's admin API. Every failure is a CliError with its exit code. */
+/** Typed calls to a gateway's admin API. Every failure is a CliError with its exit code; a dry run ends with a DryRun. */
 export interface AdminClient {
   readonly url: string;
   call<N extends RouteName>(name: N, input?: Partial<WireInput<N>>): Promise<RouteOutput<N>>;
@@ -43,7 +43,7 @@ const LATER = new Set([
   'control_closed',
 ]);
 
-export function createClient({ url, token }: Target, signal: AbortSignal): AdminClient {
+export function createClient({ url, token }: Target, signal: AbortSignal, isDryRun = false): AdminClient {
   const headers = { authorization: `Bearer ${token}`, [ACTOR_HEADER]: actor() };
 
   async function request(
@@ -82,13 +82,10 @@ export function createClient({ url, token }: Target, signal: AbortSignal): Admin
         given.length === 0
           ? ''
           : `?${new URLSearchParams(Object.fromEntries(given.map(([key, value]) => [key, String(value)]))).toString()}`;
+      const path = routePath(route.path, params) + search;
+      if (route.method === 'post' && isDryRun) throw new DryRun('POST', path, body ?? {});
       const json = route.method === 'post' ? JSON.stringify(body ?? {}) : undefined;
-      const answer = await request(
-        route.method.toUpperCase(),
-        routePath(route.path, params) + search,
-        json,
-        AbortSignal.timeout(CALL_MS),
-      );
+      const answer = await request(route.method.toUpperCase(), path, json, AbortSignal.timeout(CALL_MS));
       return readAs(route.response, await textOf(answer, url, signal)) as RouteOutput<typeof name>;
     },
 

@@ -16,6 +16,8 @@ export interface CliContext {
 
 export interface CommonOptions extends TargetOptions {
   readonly json?: boolean;
+  /** What reads is asked as always; what changes ends the command with a DryRun. */
+  readonly dryRun?: boolean;
 }
 
 export const configOption = (): Option =>
@@ -31,8 +33,12 @@ export function talksToGateway(command: Command): Command {
     .addOption(jsonOption());
 }
 
+/** Commands that change something: the request that does is shown instead of sent. */
+export const mayDryRun = (command: Command): Command =>
+  command.option('--dry-run', 'say what would be asked of the gateway and change nothing');
+
 export const clientOf = (options: CommonOptions, { io }: CliContext): AdminClient =>
-  createClient(findTarget(options, io), io.signal);
+  createClient(findTarget(options, io), io.signal, options.dryRun === true);
 
 export const lookOf = ({ io }: CliContext): { readonly width: number; readonly style: Style } => ({
   width: widthOf(io.stdout),

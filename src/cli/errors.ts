@@ -29,6 +29,18 @@ export class CliError extends Error {
   }
 }
 
+/** The change that a command would have asked the gateway for, had it not been given `--dry-run`. */
+export class DryRun extends Error {
+  constructor(
+    readonly method: string,
+    readonly path: string,
+    readonly body: object,
+  ) {
+    super(`would send ${method} ${path} ${JSON.stringify(body)}; nothing was changed`);
+    this.name = 'DryRun';
+  }
+}
+
 export const usage = (message: string, advice: string | null = null): CliError =>
   new CliError(EXIT.usage, 'usage', message, advice);
 

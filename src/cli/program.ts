@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CliContext } from './context.js';
 import { addChecks } from './commands/checks.js';
 import { addCompletion } from './commands/completion.js';
@@ -42,6 +42,9 @@ Results are on standard output, everything else on standard error.`,
   addDoctor(program, context);
   addCompletion(program, context);
   forEveryCommand(program, command => {
+    // One grammar: a script may say --yes to any command, also to one that would not ask.
+    if (command.commands.length === 0 && !command.options.some(({ long }) => long === '--yes'))
+      command.addOption(new Option('-y, --yes', 'do not ask').hideHelp());
     command
       .helpCommand(false)
       .exitOverride()

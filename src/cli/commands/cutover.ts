@@ -3,7 +3,15 @@ import type { Command } from 'commander';
 import type { AttemptStory, CommandResult, CutoverCommandName } from '../../admin/contract.js';
 import type { AnyPhase, GatewayStatus } from '../../model/index.js';
 import type { AdminClient } from '../client.js';
-import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
+import {
+  clientOf,
+  examples,
+  lookOf,
+  mayDryRun,
+  talksToGateway,
+  type CliContext,
+  type CommonOptions,
+} from '../context.js';
 import { CliError, EXIT, usage } from '../errors.js';
 import { note, printResult } from '../io.js';
 import { duration, stamp } from '../text/format.js';
@@ -81,7 +89,8 @@ function attemptCommand(cutover: Command, name: 'start' | 'rehearse', summary: s
     .option('--reason <text>', 'why, for the audit')
     .option('--no-wait', 'return as soon as it has begun');
   return command.action(async (options: CutoverOptions) => {
-    const client = clientOf(options, context);
+    // The gateway itself has a dry run of these.
+    const client = clientOf({ ...options, dryRun: false }, context);
     const body = { dryRun: options.dryRun === true, reason: options.reason ?? '' };
     if (body.dryRun) {
       const result = await client.call(name, { body });
@@ -107,7 +116,7 @@ function simpleCommand(
   summary: string,
   context: CliContext,
 ): void {
-  talksToGateway(cutover.command(name).summary(summary).description(`${summary}.`))
+  mayDryRun(talksToGateway(cutover.command(name).summary(summary).description(`${summary}.`)))
     .option('--reason <text>', 'why, for the audit')
     .action(async (options: CutoverOptions) => {
       const result = await clientOf(options, context).call(name, { body: { reason: options.reason ?? '' } });

@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import type { NodeRef } from '../../model/index.js';
 import type { AdminClient } from '../client.js';
 import { nearest } from '../../config/index.js';
-import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
+import {
+  clientOf,
+  examples,
+  lookOf,
+  mayDryRun,
+  talksToGateway,
+  type CliContext,
+  type CommonOptions,
+} from '../context.js';
 import { CliError, EXIT, usage } from '../errors.js';
 import { printResult } from '../io.js';
 import { number } from '../text/format.js';
@@ -41,7 +49,7 @@ export function addNodes(program: Command, context: CliContext): void {
     ['drain', 'drainNode', 'take a node out of service by hand'],
     ['resume', 'resumeNode', 'put a drained node back'],
   ] as const) {
-    const command = talksToGateway(nodes.command(verb).argument('<node>', 'name, or network/name'))
+    const command = mayDryRun(talksToGateway(nodes.command(verb).argument('<node>', 'name, or network/name')))
       .summary(summary)
       .description(`${summary}.`);
     examples(command, `switchyard nodes ${verb} old-2`, `switchyard nodes ${verb} new/new-1`).action(

@@ -1,7 +1,15 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { OfflineStatus } from '../../admin/contract.js';
 import type { AdminClient } from '../client.js';
-import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
+import {
+  clientOf,
+  examples,
+  lookOf,
+  talksToGateway,
+  mayDryRun,
+  type CliContext,
+  type CommonOptions,
+} from '../context.js';
 import { CliError, EXIT, usage } from '../errors.js';
 import { note, printResult } from '../io.js';
 import { readGenesis, readSnapshot } from '../snapshot-file.js';
@@ -31,7 +39,7 @@ export function addOffline(program: Command, context: CliContext): void {
     .summary('offline migration: stop writes, freeze, start again from the snapshot')
     .description('Offline migration (migration.strategy: offline): start, export, check, open; abort until open.');
   const command = (name: string, summary: string, more: string): Command =>
-    talksToGateway(offline.command(name).summary(summary).description(more)).option(
+    mayDryRun(talksToGateway(offline.command(name).summary(summary).description(more))).option(
       '--reason <text>',
       'why, for the audit',
     );
@@ -48,7 +56,8 @@ export function addOffline(program: Command, context: CliContext): void {
       .option('-y, --yes', 'do not ask'),
     'switchyard offline start --eta 20m --yes',
   ).action(async (options: OfflineOptions) => {
-    if (options.yes !== true) throw usage('offline start stops all writes', 'add --yes when that is meant');
+    if (options.yes !== true && options.dryRun !== true)
+      throw usage('offline start stops all writes', 'add --yes when that is meant');
     const client = clientOf(options, context);
     const body = { reason: options.reason ?? '', etaSeconds: options.eta ?? DEFAULT_ETA_S };
     const begun = await client.call('offlineStart', { body });
@@ -115,7 +124,8 @@ export function addOffline(program: Command, context: CliContext): void {
   )
     .option('-y, --yes', 'do not ask')
     .action(async (options: OfflineOptions) => {
-      if (options.yes !== true) throw usage('offline open cannot be taken back', 'add --yes when that is meant');
+      if (options.yes !== true && options.dryRun !== true)
+        throw usage('offline open cannot be taken back', 'add --yes when that is meant');
       const status = await clientOf(options, context).call('offlineOpen', { body: { reason: options.reason ?? '' } });
       print(status, options);
     });

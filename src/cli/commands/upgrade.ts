@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import type { UpgradePlan, UpgradeStatus } from '../../admin/contract.js';
 import type { AdminClient } from '../client.js';
-import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
+import {
+  clientOf,
+  examples,
+  lookOf,
+  mayDryRun,
+  talksToGateway,
+  type CliContext,
+  type CommonOptions,
+} from '../context.js';
 import { CliError, EXIT } from '../errors.js';
 import { note, printResult } from '../io.js';
 import { duration } from '../text/format.js';
@@ -33,7 +41,7 @@ export function addUpgrade(program: Command, context: CliContext): void {
       context.exit(plan.ready ? EXIT.done : EXIT.no);
     });
 
-  const watch = talksToGateway(upgrade.command('watch'))
+  const watch = mayDryRun(talksToGateway(upgrade.command('watch')))
     .summary('take the nodes out one after another, guard their restart, put them back')
     .description(
       'Begins a roll, or takes up the one under way, and tells every step. For each node it says when the operator may restart it. Ends when every node is back (exit 0) or at the first sign of something wrong (exit 1); run again, it goes on. Interrupting it changes nothing: the gateway goes on.',
@@ -49,7 +57,7 @@ export function addUpgrade(program: Command, context: CliContext): void {
     context.exit(status.step === 'finished' ? EXIT.done : EXIT.failure);
   });
 
-  talksToGateway(upgrade.command('end'))
+  mayDryRun(talksToGateway(upgrade.command('end')))
     .summary('give the roll up; every node is put back')
     .description(
       'Gives the roll up and puts every node back. A node that is down or disagrees is then judged by its health alone.',

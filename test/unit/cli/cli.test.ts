@@ -363,6 +363,30 @@ describe('cutover', () => {
     expect(looks).toBeGreaterThanOrEqual(5);
   });
 
+  test('--dry-run of any other change says what would be asked, and asks it not', async () => {
+    const requests: string[] = [];
+    await gateway({
+      command: request => {
+        requests.push(request.kind);
+        return Promise.reject(new GatewayError('not_ready', 'refused', 'no'));
+      },
+    });
+    const run = await cli('cutover abort --dry-run --reason late --json');
+    expect(run.code).toBe(0);
+    expect(oneObject(run.stdout)).toEqual({
+      dryRun: true,
+      method: 'POST',
+      path: '/v1/cutover/abort',
+      body: { reason: 'late' },
+    });
+    expect((await cli('offline open --dry-run')).stdout).toBe(
+      'would send POST /v1/offline/open {"reason":""}; nothing was changed\n',
+    );
+    expect((await cli('nodes list --dry-run')).code).toBe(64);
+    expect(requests).toEqual([]);
+    expect((await cli('nodes list --yes')).code).toBe(0);
+  });
+
   test('--dry-run prints the steps, asks nothing and changes nothing', async () => {
     const requests: CommandRequest[] = [];
     await gateway(accepting(requests));
