@@ -1,6 +1,7 @@
 import { systemClock, waitFor, type Clock } from '../platform/index.js';
 import type { NetworkParams } from '../protocol/index.js';
 import type { StoredBlock } from './chain/block-store.js';
+import type { Resolution } from './chain/resolutions.js';
 import { packSnapshot } from './chain/snapshot.js';
 import { createControlPort, type ControlPort } from './control-port.js';
 import { createEngine, type Engine } from './engine/index.js';
@@ -51,6 +52,15 @@ export interface BlockSummary {
   }[];
 }
 
+export interface ExportedState {
+  readonly height: number;
+  readonly sql: Uint8Array;
+  /** SHA-256 of the SQL, hex. */
+  readonly hash: string;
+  /** Pending parameter proposals: the only resolutions that a snapshot keeps. */
+  readonly proposals: readonly Resolution[];
+}
+
 export interface NetworkHandle {
   readonly name: string;
   readonly chainId: string;
@@ -89,8 +99,11 @@ export interface NetworkHandle {
   sendAsValidator(node: number, type: string, payload: Uint8Array): Promise<{ readonly hash: string }>;
   /** From this height on another node leads. */
   replaceLeader(node: number, height: number): void;
-  /** State for an offline migration: start another network with `genesisState: sql`, `stateHash: hash`. */
-  exportState(): Promise<{ readonly height: number; readonly sql: Uint8Array; readonly hash: string }>;
+  /**
+   * State for an offline migration: start another network with `genesisState: sql`, `stateHash: hash`,
+   * `genesisProposals: proposals`.
+   */
+  exportState(): Promise<ExportedState>;
 }
 
 export interface NodeHandle {
@@ -233,7 +246,12 @@ function networkHandle(core: NetworkCore, clock: Clock): NetworkHandle {
     async exportState() {
       const sql = await core.dump();
       const { hash } = await packSnapshot(0, sql);
-      return { height: core.store()!.head(), sql, hash };
+      const height = core.store()!.head();
+      // Their expiry is a Unix time, and a node takes the height off it all the same (rolling-and-offline 2.2).
+      const proposals = [...core.consensus().resolutions.values()]
+        .filter(({ type }) => type === 'param_updates')
+        .map(one => ({ ...one, expiresAt: one.expiresAt - height }));
+      return { height, sql, hash, proposals };
     },
   };
   return handle;

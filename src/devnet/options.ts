@@ -1,3 +1,4 @@
+import type { Resolution } from './chain/resolutions.js';
 import type { DefectSwitches } from './engine/index.js';
 import type { NetworkParams } from '../protocol/index.js';
 
@@ -69,6 +70,10 @@ export interface NetworkOptions {
   readonly initialHeight?: number;
   /** Start from this state instead of an empty one (offline migration). */
   readonly genesisState?: Uint8Array;
+  /** Nodes that were given another snapshot than `genesisState`: each ends as soon as it meets the others. */
+  readonly genesisStateOf?: Readonly<Record<number, Uint8Array>>;
+  /** Pending parameter proposals that came with `genesisState`, as `exportState` gives them. */
+  readonly genesisProposals?: readonly Resolution[];
   /** State hash of the genesis file; default: the hash of `genesisState`. */
   readonly stateHash?: string;
   /** What the listener waits between two heights. Default 1000, as real nodes do. */
@@ -131,6 +136,8 @@ export interface ResolvedOptions {
   readonly migrateFrom: readonly string[] | null;
   readonly initialHeight: number;
   readonly genesisState: Uint8Array | null;
+  readonly genesisStateOf: Readonly<Record<number, Uint8Array>>;
+  readonly genesisProposals: readonly Resolution[];
   readonly stateHash: string | null;
   readonly listenerPaceMs: number;
   readonly listenerBackoffMs: readonly [number, number];
@@ -171,6 +178,8 @@ export function resolveOptions(options: NetworkOptions): ResolvedOptions {
     migrateFrom,
     initialHeight: options.initialHeight ?? 0,
     genesisState: options.genesisState ?? null,
+    genesisStateOf: options.genesisStateOf ?? {},
+    genesisProposals: options.genesisProposals ?? [],
     stateHash: options.stateHash ?? null,
     listenerPaceMs: options.listenerPaceMs ?? 1000,
     listenerBackoffMs: options.listenerBackoffMs ?? [1000, 10_000],

@@ -87,8 +87,9 @@ export function signedByNode(
   payload: Uint8Array,
   nonce: bigint,
   serialization: Serialization = 'concat',
+  fee = 0n,
 ): ChainTx {
-  return chainTx(signTx({ desc: '', payload, type, fee: 0n, nonce, chainId }, node.key.signer, serialization));
+  return chainTx(signTx({ desc: '', payload, type, fee, nonce, chainId }, node.key.signer, serialization));
 }
 
 /** Arrival order, but within one sender by nonce. */

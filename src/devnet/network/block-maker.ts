@@ -49,6 +49,12 @@ export function createBlockMaker(ports: BlockMakerPorts): (leader: DevNode) => P
     // From here on the engine moves; a leader that is gone by now has proposed nothing.
     if (!leader.alive()) return false;
 
+    // Before the engine moves: a rejected block is nobody's, and its transactions stay in the others' mempools.
+    if (isOutvoted(state, nodes, leader, before.validators)) {
+      leader.crash('at least half the validators have rejected the block');
+      return false;
+    }
+
     const stampMs = Math.max(clock.now(), (previous?.header.stampMs ?? 0) + 1);
     const executed = await execute(() =>
       executeBlock(ruled, txs, viewOfNode(state, leader.index), {
@@ -92,10 +98,6 @@ export function createBlockMaker(ports: BlockMakerPorts): (leader: DevNode) => P
       view: viewOf(end.state),
       work,
     };
-    // The engine is past this height: the block stays even when its leader ends over the votes, so that both agree later.
-    if (isOutvoted(state, nodes, leader, before.validators)) {
-      leader.crash('at least half the validators have rejected the block');
-    }
     state.consensus = end.state;
     chain.append(block);
     if (handOver) state.nextLeader = null;

@@ -34,6 +34,8 @@ export function createGenesisAdoption(ports: GenesisAdoptionPorts): GenesisAdopt
   );
   /** Nodes whose database holds the genesis state: it outlives the process. */
   const restored = new Set<number>();
+  /** Hashes of the other snapshots that nodes were given. */
+  const others = new Map<number, string>();
   let last: Promise<void> = Promise.resolve();
 
   /** The first node's genesis makes the network; another one's must be the same. */
@@ -61,7 +63,7 @@ export function createGenesisAdoption(ports: GenesisAdoptionPorts): GenesisAdopt
     state.consensus = {
       params: found.params,
       validators: found.validators,
-      resolutions: new Map(),
+      resolutions: new Map(options.genesisProposals.map(one => [one.id, one])),
       processed: new Set(),
       migration: found.window,
       received: { heights: new Map(), lastApplied: 0 },
@@ -91,9 +93,18 @@ export function createGenesisAdoption(ports: GenesisAdoptionPorts): GenesisAdopt
     async adoptOwn() {
       const sql = options.genesisState;
       const own = ownGenesis(options.stateHash ?? (sql ? (await packSnapshot(0, sql)).hash : null));
-      for (const node of ports.nodes()) await adopt(node, own, sql);
+      for (const node of ports.nodes()) {
+        const other = options.genesisStateOf[node.index];
+        if (other) others.set(node.index, (await packSnapshot(0, other)).hash);
+        else await adopt(node, own, sql);
+      }
     },
     async prepare(node) {
+      const other = others.get(node.index);
+      if (other !== undefined) {
+        node.crash(`apphash mismatch, expected ${other}, got ${state.genesis!.stateHash}`);
+        return false;
+      }
       const source = sources[node.index];
       if (!source) return true;
       source.base ??= ownGenesis(null);

@@ -1,4 +1,5 @@
-import { encodeMigrationProposal, encodePayload, resolutionId } from '../../protocol/index.js';
+import { decodePayload, encodeMigrationProposal, encodePayload, resolutionId } from '../../protocol/index.js';
+import { priceOf } from '../chain/pricing.js';
 import { signedByNode } from '../chain/proposal.js';
 import { accountKey } from '../chain/transactions.js';
 import type { DevNode } from '../node/node.js';
@@ -23,10 +24,23 @@ export async function sendAsValidator(
   const { publicKey } = node.key;
   const account = await network.state(node).load(publicKey, 'secp256k1');
   const before = node.mempool.pending(accountKey(publicKey, 'secp256k1')) ?? account;
-  const tx = signedByNode(node, network.options.chainId, type, payload, before.nonce + 1n, 'direct');
+  const tx = signedByNode(
+    node,
+    network.options.chainId,
+    type,
+    payload,
+    before.nonce + 1n,
+    'direct',
+    feeOf(network, type, payload),
+  );
   const outcome = await node.broadcast(tx, true);
   if (outcome && outcome.code !== 0) throw new Error(`${type} failed with code ${outcome.code}: ${outcome.log}`);
   return { hash: tx.hash };
+}
+
+function feeOf({ options }: NetworkCore, type: string, payload: Uint8Array): bigint {
+  const decoded = options.gas ? decodePayload(type, payload) : null;
+  return decoded === null ? 0n : priceOf(decoded);
 }
 
 /**

@@ -10,7 +10,7 @@ export function userHealth(context: MethodContext): { readonly healthy: boolean;
   const block = context.headBlock();
   const height = block?.header.height ?? 0;
   const stamp = block?.header.stampMs ?? ZERO_TIME_MS;
-  const age = block ? Math.max(0, Date.now() - stamp) : LARGEST_AGE_MS;
+  const age = block ? Math.max(0, node.ports.clock.now() - stamp) : LARGEST_AGE_MS;
   const syncing = node.syncing();
   const healthy = !syncing && age < network.options.timing.unhealthyAfter;
   const json =

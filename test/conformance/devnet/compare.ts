@@ -57,7 +57,12 @@ interface Walk extends CompareOptions {
 function compareValues(recorded: Json, ours: Json, path: readonly string[], walk: Walk): void {
   const [a, b] = [typeName(recorded), typeName(ours)];
   if (a !== b) return note(walk.found, 'shape', path.join('.'), recorded, ours);
-  if (Array.isArray(recorded) && Array.isArray(ours)) return compareLists(recorded, ours, path, walk);
+  if (Array.isArray(recorded) && Array.isArray(ours)) {
+    const [theirs, own] = isSet(path, walk)
+      ? [byKey(recorded, key => inOurWords(key, walk)), byKey(ours, key => key)]
+      : [recorded, ours];
+    return compareLists(theirs, own, path, walk);
+  }
   if (isObject(recorded) && isObject(ours)) return compareObjects(recorded, ours, path, walk);
   if (isVolatile(walk.method, path) || isNodesOwn(path, walk)) {
     if (formOf(recorded) !== formOf(ours)) note(walk.found, 'shape', path.join('.'), recorded, ours);
@@ -65,6 +70,15 @@ function compareValues(recorded: Json, ours: Json, path: readonly string[], walk
   }
   const expected = typeof recorded === 'string' ? inOurWords(recorded, walk) : recorded;
   if (expected !== ours) note(walk.found, isCode(path) ? 'shape' : 'value', path.join('.'), expected, ours);
+}
+
+/** Validators come in an order of the moment: the node keeps them in a map. */
+const isSet = (path: readonly string[], { method }: Walk): boolean =>
+  method === 'chain.validators' && path.join('.') === 'result.validators';
+
+function byKey(list: readonly Json[], words: (key: string) => string): readonly Json[] {
+  const keyOf = (one: Json): string => (isObject(one) && typeof one.pubkey === 'string' ? words(one.pubkey) : '');
+  return [...list].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 /** What a node puts into a transaction of its own: its signature, and events whose number is a matter of pace. */

@@ -12,7 +12,7 @@ import { recording } from './recordings.js';
 const SIGNED_FOR_ONE_NODE = new Set(['kwil-js-private', 'kwil-cli-private']);
 
 const replayed = goldenList('rpc')
-  .filter(name => /^(framing|refusals|state-.*|kwil-js-.*|kwil-cli-.*)\.jsonl$/.test(name))
+  .filter(name => /^(framing|refusals|state-.*|kwil-js-.*|kwil-cli-.*|rolling-.*|offline-.*)\.jsonl$/.test(name))
   .map(name => name.replace(/\.jsonl$/, ''))
   .filter(name => !SIGNED_FOR_ONE_NODE.has(name));
 

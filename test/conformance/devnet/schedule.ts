@@ -89,7 +89,7 @@ function writersTransaction(
  * The lab schema as a recorded network shows it in `info`, and its rows. The first statement stands alone, the others
  * are spread over the blocks that follow.
  */
-export function seedTransactions(chainId: string, file: string): Transaction[] {
+export function seedTransactions(chainId: string, file: string, fee = 0n): Transaction[] {
   const views = infoViews(file);
   const statements = ['CREATE NAMESPACE lab', ...views.tables, ...views.actions];
   const seeds = statements.map(states);
@@ -120,7 +120,7 @@ export function seedTransactions(chainId: string, file: string): Transaction[] {
     ),
     executes('lab', 'add_post', int8Value(1n), int8Value(1n), textValue('first')),
   );
-  return seeds.map((payload, index) => signed(K1, chainId, index + 1, payload));
+  return seeds.map((payload, index) => signed(K1, chainId, index + 1, payload, fee));
 }
 
 interface InfoViews {
