@@ -24,7 +24,7 @@ export interface NodeHealth {
   /** Consecutive failed and good probes. */
   readonly failures: number;
   readonly successes: number;
-  /** Monotonic ms of the last good answer; -Infinity before the first. */
+  /** Monotonic ms at which the last look with a good answer began; -Infinity before the first. */
   readonly seenAt: number;
   readonly facts: HealthFacts | null;
 }

@@ -84,12 +84,14 @@ export function createProbedNode(
   }
 
   async function probeOnce(): Promise<void> {
+    const begun = clock.monotonic();
     try {
       const result = await call('user.health', {}, { timeoutMs: options.timeoutMs, signal: stop.signal });
       const facts = readHealth(result);
       if (facts === null)
         feed({ kind: 'failure', reason: 'answers, but not as a Kwil node', hard: false, at: clock.monotonic() });
-      else feed({ kind: 'answer', facts, at: clock.monotonic() });
+      // What it tells was true at some time since then, not when it arrived.
+      else feed({ kind: 'answer', facts, at: begun });
     } catch (error) {
       if (stop.signal.aborted) return;
       const hard = error instanceof UpstreamError && error.code === 'node_refused';

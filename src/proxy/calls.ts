@@ -229,13 +229,13 @@ export function createCalls(limits: ProxyLimits, ports: CallsPorts): Calls {
         return null;
       case 'by-hash': {
         const height = TX_METHODS.has(call.method) ? minedHeight(answer.body) : null;
-        return height === null ? null : gate.delivered(context.reader, node, context.snapshot, height);
+        return height === null ? null : gate.delivered(context.reader, node, height);
       }
       case 'read':
       case 'write-affine':
       case 'node-affine':
       case 'chain-data':
-        return gate.delivered(context.reader, node, context.snapshot);
+        return gate.delivered(context.reader, node);
     }
   }
 

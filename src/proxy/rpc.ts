@@ -19,7 +19,7 @@ import { readFacts } from './facts.js';
 import type { Limits } from './limits.js';
 import type { ProxyLimits } from './ports.js';
 import { refusalReply, type Reply } from './reply.js';
-import type { SessionHeights } from './sessions.js';
+import { mergeSessions, type SessionHeights } from './sessions.js';
 import type { Shield } from './shield.js';
 import type { Writes } from './writes.js';
 
@@ -170,12 +170,9 @@ function join(answers: readonly RpcAnswer[]): RpcAnswer {
     status: 200,
     network: networks.size === 1 ? [...networks][0]! : 'none',
     outcome: 'ok',
-    session: answers.reduce<SessionHeights | null>((all, { session }) => merge(all, session), null),
+    session: answers.reduce<SessionHeights | null>(
+      (all, { session }) => (all === null || session === null ? (all ?? session) : mergeSessions(all, session)),
+      null,
+    ),
   };
-}
-
-function merge(a: SessionHeights | null, b: SessionHeights | null): SessionHeights | null {
-  if (a === null || b === null) return a ?? b;
-  const [old, fresh] = [a.old >= b.old ? a : b, a.new >= b.new ? a : b];
-  return { old: old.old, oldNode: old.oldNode, new: fresh.new, newNode: fresh.newNode };
 }

@@ -7,30 +7,38 @@ import type { NodeView, RoutingSnapshot } from '../routing/index.js';
  *
  * A node's answer does not say at which height it was computed; its health says H while its state may already be H + 1,
  * and more the older that look is. So each answer leaves a *sighting* of its node: at most `spec`, at least `sure`. A look
- * at the node that ended well after the answer settles it. Another node qualifies only at or above every sighting of the
+ * at the node that began well after the answer settles it. Another node qualifies only at or above every sighting of the
  * others; the node itself always does, unless it was set back.
+ *
+ * An answer of the new network before the commit shows a state of the old one. It leaves a sighting of the old network by
+ * the node of the new one that gave it: no old node may count it as its own.
  *
  * Clients without a token share one set of sightings: whatever anybody saw, nobody goes below. A token carries its own.
  */
 export interface Sightings {
-  /** An answer of this node has been delivered. */
-  note(node: NodeView, now: number): void;
+  /** An answer of this node, which showed at most `bound` (see boundOf), has been delivered. */
+  note(node: NodeView, bound: Height, now: number): void;
+  /** An answer of this node of the new network showed a state of the old one, at most `bound`. */
+  noteThrough(node: NodeView, bound: Height, now: number): void;
   /** An answer told exactly this height of the node's network, no state beside it. */
   noteExactly(node: NodeView, height: Height, now: number): void;
-  /** Whether the node shows at least what the other nodes of its network have shown. `strict` false: only what is sure. */
-  admits(node: NodeView, strict: boolean): boolean;
-  /** Most that was shown of a network. */
-  floor(network: NetworkName, strict: boolean): Height;
-  /** Settles what fresh looks allow to settle. */
+  /** Whether the node shows at least what the other nodes of its network have shown. */
+  admits(node: NodeView): boolean;
+  /** Most that others than `except` have shown of a network. */
+  floor(network: NetworkName, except?: string): Height;
+  /** Settles what fresh looks at the nodes of one network allow to settle. */
   settle(views: readonly NodeView[]): void;
-  /** What could not be settled, although nobody was answered since `before`, no longer counts beyond what is sure. */
-  relent(before: number): void;
-  /** Greatest height this node may have shown, for a token. */
-  bound(node: NodeView, now: number): Height;
+  /**
+   * Settles what was shown before `before` at what most nodes of the network have, where these were looked at after `since`
+   * and none of them has more. Nothing happens without such a majority.
+   */
+  relent(views: readonly NodeView[], before: number, since: number): void;
 }
 
 interface Sighting {
+  /** Network whose height it is, and the node that showed it. */
   readonly network: NetworkName;
+  readonly by: string;
   sure: Height;
   spec: Height;
   at: number;
@@ -38,60 +46,98 @@ interface Sighting {
 
 /** Between a block's state being readable and its height being told lie milliseconds; this leaves room. */
 const SETTLE_MS = 250;
+/** The same where too much room would cost: a block right before a look counts as told by it. */
+const TOLD_MS = 50;
+/** Blocks come at least so far apart, as a share of their mean distance; an idle network's mean says nothing of a busy one. */
+const SHORTEST = 0.5;
+const SHORTEST_MS_MAX = 500;
+
+/** Greatest height that this node may have shown until `now`, if it keeps pace with the blocks. */
+function paceOf(node: NodeView, now: number): Height {
+  const age = Math.max(0, now - node.seenAt);
+  const apart = Math.max(1, Math.min((node.blockTimeMs ?? Infinity) * SHORTEST, SHORTEST_MS_MAX));
+  const blocks = Number.isFinite(age) ? Math.floor((age + TOLD_MS) / apart) : 0;
+  // Of a network that migrates away, no block follows End.
+  const end = node.network === 'old' ? node.migration?.endHeight : null;
+  return Math.max(node.height, Math.min(node.heightMax + blocks, end ?? Infinity));
+}
+
+/**
+ * Greatest height that any node of a network may have shown until `now`. That is every single one's bound, too: one that is
+ * behind can catch up within milliseconds. What is down shows nothing beyond what it had.
+ */
+export const boundOf = (nodes: readonly NodeView[], now: number): Height =>
+  nodes.reduce((most, node) => Math.max(most, node.state === 'down' ? node.heightMax : paceOf(node, now)), 0);
+
+/**
+ * What a network stands at: greatest height of its nodes, when most of them were looked at after `since` and nobody is
+ * known to have had more. Null when that cannot be said. A block that only a node had which is gone now would have
+ * reached most others meanwhile, but for one that died within the milliseconds in which it had it alone.
+ */
+export function standing(nodes: readonly NodeView[], since: number): Height | null {
+  const fresh = nodes.filter(node => node.state !== 'down' && node.state !== 'syncing' && node.seenAt >= since);
+  if (fresh.length * 2 <= nodes.length) return null;
+  const most = Math.max(...fresh.map(({ height }) => height));
+  return nodes.every(({ height }) => height <= most) &&
+    fresh.filter(({ height }) => height === most).length * 2 > nodes.length
+    ? most
+    : null;
+}
 
 export function createSightings(): Sightings {
   const seen = new Map<string, Sighting>();
 
-  const bound = (node: NodeView, now: number): Height => {
-    const age = Math.max(0, now - node.seenAt);
-    const blocks =
-      node.blockTimeMs === null || !Number.isFinite(age) ? 0 : Math.floor(age / Math.max(1, node.blockTimeMs));
-    // Of a network that migrates away, no block follows End.
-    const end = node.network === 'old' ? node.migration?.endHeight : null;
-    return Math.max(node.height, Math.min(node.heightMax + blocks, end ?? Infinity));
-  };
-
-  function put(node: NodeView, sure: Height, spec: Height, at: number): void {
-    const sighting = seen.get(node.id);
+  function put(network: NetworkName, by: string, sure: Height, spec: Height, at: number): void {
+    const key = `${network}<${by}`;
+    const sighting = seen.get(key);
     if (sighting === undefined) {
-      seen.set(node.id, { network: node.network, sure, spec, at });
+      seen.set(key, { network, by, sure, spec: Math.max(sure, spec), at });
       return;
     }
     sighting.sure = Math.max(sighting.sure, sure);
-    sighting.spec = Math.max(sighting.spec, spec);
+    sighting.spec = Math.max(sighting.spec, sighting.sure, spec);
     sighting.at = at;
   }
 
+  function settleAt(sighting: Sighting, height: Height): void {
+    if (height < sighting.sure) return;
+    sighting.sure = Math.max(sighting.sure, Math.min(sighting.spec, height));
+    sighting.spec = sighting.sure;
+  }
+
   return {
-    bound,
-    note: (node, now) => put(node, node.height, bound(node, now), now),
-    noteExactly: (node, height, now) => put(node, height, height, seen.get(node.id)?.at ?? now),
-    admits(node, strict) {
-      for (const [id, sighting] of seen) {
-        if (sighting.network !== node.network) continue;
-        const least = id === node.id || !strict ? sighting.sure : Math.max(sighting.sure, sighting.spec);
-        if (node.height < least) return false;
-      }
+    note: (node, bound, now) => put(node.network, node.id, node.height, bound, now),
+    noteThrough: (node, bound, now) => put('old', node.id, 0, bound, now),
+    noteExactly: (node, height, now) =>
+      put(node.network, node.id, height, height, seen.get(`${node.network}<${node.id}`)?.at ?? now),
+    admits(node) {
+      for (const { network, by, sure, spec } of seen.values())
+        if (network === node.network && node.height < (by === node.id ? sure : spec)) return false;
       return true;
     },
-    floor(network, strict) {
+    floor(network, except) {
       let floor = 0;
-      for (const sighting of seen.values()) {
+      for (const sighting of seen.values())
         if (sighting.network === network)
-          floor = Math.max(floor, strict ? Math.max(sighting.sure, sighting.spec) : sighting.sure);
-      }
+          floor = Math.max(floor, sighting.by === except ? sighting.sure : sighting.spec);
       return floor;
     },
-    relent(before) {
-      for (const sighting of seen.values()) if (sighting.at <= before) sighting.spec = sighting.sure;
-    },
     settle(views) {
-      for (const view of views) {
-        const sighting = seen.get(view.id);
-        if (sighting === undefined || sighting.spec <= sighting.sure || view.seenAt < sighting.at + SETTLE_MS) continue;
-        sighting.sure = Math.max(sighting.sure, Math.min(sighting.spec, view.height));
-        sighting.spec = sighting.sure;
+      const network = views[0]?.network;
+      for (const sighting of seen.values()) {
+        if (sighting.network !== network || sighting.spec <= sighting.sure) continue;
+        const isFresh = (view: NodeView): boolean => view.seenAt >= sighting.at + SETTLE_MS;
+        const own = views.find(({ id }) => id === sighting.by);
+        if (own !== undefined) {
+          if (isFresh(own)) settleAt(sighting, own.height);
+        } else if (views.every(isFresh)) settleAt(sighting, Math.max(...views.map(({ height }) => height)));
       }
+    },
+    relent(views, before, since) {
+      const most = standing(views, since);
+      if (most === null) return;
+      for (const sighting of seen.values())
+        if (sighting.network === views[0]!.network && sighting.at <= before) settleAt(sighting, most);
     },
   };
 }
@@ -100,7 +146,10 @@ export function createSightings(): Sightings {
 export interface SessionHeights {
   readonly old: Height;
   readonly new: Height;
-  /** Node of the newest sighting per network, which always qualifies; '' when none. */
+  /**
+   * Node of the newest sighting per network, which always qualifies; '' when none. For the old network it may be a node of
+   * the new one (its id), which showed that state before the commit.
+   */
   readonly oldNode: string;
   readonly newNode: string;
 }
@@ -150,10 +199,23 @@ export function createSessionTokens(secret: Uint8Array): SessionTokens {
   };
 }
 
-/** The session after an answer of `node`, which may have shown up to `height`. */
-export function advance(heights: SessionHeights, node: NodeView, height: Height): SessionHeights {
-  if (node.network === 'old') return height >= heights.old ? { ...heights, old: height, oldNode: node.name } : heights;
-  return height >= heights.new ? { ...heights, new: height, newNode: node.name } : heights;
+/**
+ * The session after something that may have shown up to `height` of a network. `own`: the node that showed it, if it shows
+ * everything that was seen before as well and may therefore go on with whatever height it has; else ''.
+ */
+export const advance = (heights: SessionHeights, network: NetworkName, height: Height, own: string): SessionHeights =>
+  network === 'old'
+    ? { ...heights, old: Math.max(heights.old, height), oldNode: own }
+    : { ...heights, new: Math.max(heights.new, height), newNode: own };
+
+/** The session of a client that got both answers, in whatever order. */
+export function mergeSessions(a: SessionHeights, b: SessionHeights): SessionHeights {
+  return {
+    old: Math.max(a.old, b.old),
+    new: Math.max(a.new, b.new),
+    oldNode: a.oldNode === b.oldNode ? a.oldNode : '',
+    newNode: a.newNode === b.newNode ? a.newNode : '',
+  };
 }
 
 /** How much of the old network a node of the new one shows; the watermark's keys are node ids or names. */

@@ -224,7 +224,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
       case 'accepted': {
         const { mined } = ending;
         const result = mined === null || !broadcast.sync ? '' : `,"result":${JSON.stringify(resultMember(mined))}`;
-        const session = mined === null ? null : gate.delivered(context.reader, ending.node, snapshot, mined.height);
+        const session = mined === null ? null : gate.delivered(context.reader, ending.node, mined.height);
         return {
           body: rpcResult(id, `{"tx_hash":"${broadcast.hash}"${result}}`),
           status: 200,
@@ -238,7 +238,7 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
         if (body === null) return refusalReply(id, unknownRefusal(broadcast), snapshot);
         // Only a sync answer shows a state: the one after its block, on that node.
         const shows = broadcast.sync && ending.outcome.kind === 'result';
-        const session = shows ? gate.delivered(context.reader, ending.node, snapshot) : null;
+        const session = shows ? gate.delivered(context.reader, ending.node) : null;
         const outcome = ending.outcome.kind === 'result' ? 'ok' : 'rpc_error';
         return { body, status: ending.answer.status, network: ending.node.network, outcome, session };
       }

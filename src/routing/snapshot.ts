@@ -41,7 +41,7 @@ export interface NodeView {
   readonly version: string | null;
   /** Kwil's migration status as this node tells it; null before the first answer. */
   readonly migration: MigrationView | null;
-  /** When the last good probe ended, monotonic ms. */
+  /** When the last good probe began, monotonic ms: what it told is no older. */
   readonly seenAt: number;
 }
 

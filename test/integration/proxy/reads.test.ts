@@ -116,7 +116,7 @@ test('a session token carries what its client has seen; a forged one is worth no
 });
 
 test('a read that fails on one node is answered by another one of the same network', async () => {
-  const { rpc, oldNodes } = await open({ oldCount: 2 });
+  const { rpc, oldNodes } = await open({ oldCount: 2, probeMs: 40 });
   oldNodes[0]!.faults.set('user.query', ['rst-after-read']);
   oldNodes[1]!.faults.set('user.query', []);
   expect((await rpc('user.query')).json.result?.['network']).toBe('kwil-old');
@@ -162,16 +162,23 @@ test('asking for an old transaction after the switch, with the old network gone 
   expect(answers.every(({ json }) => json.result?.['network'] === 'kwil-new')).toBe(true);
 });
 
-test('when nobody can tell what a dead node last showed, what is sure counts after a while', async () => {
-  const { rpc, old, oldNodes, probe } = await open({
-    oldCount: 2,
-    probeMs: 40,
-    proxy: { limits: { sessionWaitMs: 400 } },
-  });
-  old.mine();
-  await probe();
-  const { json } = await rpc('user.query');
-  await oldNodes.find(node => node.name === json.result?.['node'])!.close();
-  // The network stands (it has lost its majority): the next height never comes.
-  expect((await rpc('user.query')).json.result?.['height']).toBe(11);
+test('what a dead node last showed counts until most other nodes have had time for it, and with too few of them reads are refused', async () => {
+  const read = async (oldCount: number): Promise<Awaited<ReturnType<Harness['rpc']>>> => {
+    const { rpc, old, oldNodes, probe } = await open({
+      oldCount,
+      probeMs: 40,
+      proxy: { limits: { sessionWaitMs: 400 } },
+    });
+    old.mine();
+    await probe();
+    const { json } = await rpc('user.query');
+    await oldNodes.find(node => node.name === json.result?.['node'])!.close();
+    // The network stands (it has lost its leader): the next height never comes.
+    const second = await rpc('user.query');
+    await harness?.close();
+    harness = null;
+    return second;
+  };
+  expect((await read(3)).json.result?.['height']).toBe(11);
+  expect((await read(2)).json.error?.data?.['reason']).toBe('no_node');
 });
