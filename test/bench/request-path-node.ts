@@ -4,11 +4,21 @@
  */
 import { Agent, createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createProxyServer } from 'http-proxy-3';
-import { decodeTxJson, encodeTx, parseJson, sha256Hex, ZERO_HASH, type JsonObject } from '../../src/protocol/index.js';
+import {
+  decodeTxJson,
+  encodeBlock,
+  encodeTx,
+  parseJson,
+  sha256Hex,
+  ZERO_HASH,
+  type JsonObject,
+} from '../../src/protocol/index.js';
 
 export type UpstreamMessage = { readonly kind: 'listening'; readonly urls: readonly string[] };
 
 const BLOCK_MS = 500;
+/** Blocks whose transactions can still be asked for. */
+const BLOCKS_KEPT = 120;
 const ROWS = Array.from({ length: 10 }, (_, id) => [id, `name ${id}`, 'x'.repeat(40)]);
 const QUERY_RESULT = JSON.stringify({ column_names: ['id', 'name', 'note'], column_types: [], values: ROWS });
 
@@ -31,11 +41,15 @@ function plain(url: string): RequestListener {
 function node(chainId: string): RequestListener {
   let height = 10;
   const mined = new Map<string, number>();
-  let pool: string[] = [];
+  const blocks = new Map<number, ReadonlyMap<string, Uint8Array>>();
+  let pool = new Map<string, Uint8Array>();
   setInterval(() => {
     height += 1;
-    for (const hash of pool) mined.set(hash, height);
-    pool = [];
+    for (const hash of pool.keys()) mined.set(hash, height);
+    blocks.set(height, pool);
+    pool = new Map();
+    for (const hash of blocks.get(height - BLOCKS_KEPT)?.keys() ?? []) mined.delete(hash);
+    blocks.delete(height - BLOCKS_KEPT);
   }, BLOCK_MS);
 
   function result(method: string, params: Record<string, unknown>, body: Buffer): string {
@@ -64,9 +78,24 @@ function node(chainId: string): RequestListener {
       }
       case 'user.broadcast': {
         const tx = ((parseJson(body) as JsonObject).get('params') as JsonObject).get('tx') as JsonObject;
-        const hash = sha256Hex(encodeTx(decodeTxJson(tx)));
-        pool.push(hash);
+        const bytes = encodeTx(decodeTxJson(tx));
+        const hash = sha256Hex(bytes);
+        pool.set(hash, bytes);
         return `{"tx_hash":"${hash}"}`;
+      }
+      case 'chain.block': {
+        const at = Number(params['height']);
+        const raw = encodeBlock({
+          header: headerOf(at, blocks.get(at)?.size ?? 0),
+          signature: new Uint8Array(64),
+          txs: [...(blocks.get(at)?.values() ?? [])],
+        });
+        return JSON.stringify({ hash: ZERO_HASH, raw_block: Buffer.from(raw).toString('base64') });
+      }
+      case 'chain.block_result': {
+        const at = Number(params['height']);
+        const results = [...(blocks.get(at)?.keys() ?? [])].map(() => ({ code: 0, gas: 0 }));
+        return JSON.stringify({ height: at, hash: ZERO_HASH, tx_results: results });
       }
       default:
         return '{}';
@@ -89,6 +118,19 @@ function node(chainId: string): RequestListener {
     });
   };
 }
+
+const headerOf = (height: number, txCount: number) => ({
+  version: 0,
+  height,
+  txCount,
+  prevHash: ZERO_HASH,
+  prevAppHash: ZERO_HASH,
+  valsHash: ZERO_HASH,
+  paramsHash: ZERO_HASH,
+  stampMs: height * 1000,
+  merkleRoot: ZERO_HASH,
+  newLeader: null,
+});
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
