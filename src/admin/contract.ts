@@ -85,6 +85,7 @@ export const gatewayStatus = z
       deadline: isoTime.nullable(),
       notReady: z.array(z.string()),
       lastOutcome: z.string().nullable(),
+      endWarning: z.string().nullable().default(null),
     }),
     version: z.string(),
     startedAt: isoTime,

@@ -100,6 +100,7 @@ function headline(
   }
   if (cutover.drainHeight !== null) lines.push(`  drain height ${number(cutover.drainHeight)} (old)`);
   if (cutover.waitingFor !== null) lines.push(...paragraph(`waits for ${cutover.waitingFor}`, width, style.accent));
+  if (cutover.endWarning !== null) lines.push(...paragraph(cutover.endWarning, width, style.warn));
   if (cutover.lastOutcome !== null) lines.push(...paragraph(`last attempt: ${cutover.lastOutcome}`, width, style.dim));
   return lines.join('\n');
 }

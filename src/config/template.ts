@@ -70,7 +70,7 @@ dataDir: ./data
 #   - { path: /auth, network: affine }    # affine | old | new
 
 # When a switch may begin, and how long an attempt may take.
-# cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000 }
+# cutover: { attemptMs: 30000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5000, endWarningsMs: [86400000, 3600000, 600000] }
 
 # probes: { intervalMs: 100, timeoutMs: 2000 }
 # drain: { delayMs: 0, timeoutMs: 10000 }

@@ -16,6 +16,7 @@ import { createNotifier, waitFor } from '../platform/index.js';
 import type { Intent } from '../routing/index.js';
 import type { ConditionSettings } from './conditions.js';
 import { createEffectRunner } from './effects.js';
+import { createEndWatch, endWarningOf } from './end-warning.js';
 import { createLoop } from './loop.js';
 import { observe } from './observe.js';
 import type { ControlPorts } from './ports.js';
@@ -31,6 +32,7 @@ export interface ControlOptions {
     readonly lagBlocksMax: number;
     readonly reserveBlocks: number;
     readonly coolDownMs: number;
+    readonly endWarningsMs: readonly number[];
   };
   /** config `writes`. */
   readonly writes: { readonly holdMs: number; readonly holdBytesMax: number };
@@ -92,6 +94,7 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
   const budgets = budgetsOf({ ...options.cutover, holdMs: options.writes.holdMs });
   const changes = createNotifier();
   const world = createWorldReader(ports);
+  const watchEnd = createEndWatch(ports);
   const stop = new AbortController();
   const stops: (() => void)[] = [];
   let stories: readonly AttemptStory[] = [];
@@ -158,7 +161,9 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
     if (!isStarted || stop.signal.aborted) return;
     hasChanged = isTelling;
     if (isTelling) return;
-    const event = observe(loop.state(), world(), settings);
+    const now = world();
+    watchEnd(endWarningOf(loop.state().phase, now, options.cutover.endWarningsMs));
+    const event = observe(loop.state(), now, settings);
     if (event === null) return;
     isTelling = true;
     loop.push(event, () => {
@@ -214,6 +219,7 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
       return statusOf(loop.state(), {
         world: world(),
         settings,
+        endWarningsMs: options.cutover.endWarningsMs,
         journalFault: loop.journalFault(),
         deadlineOf: effects.deadlineOf,
       });

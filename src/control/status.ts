@@ -8,6 +8,7 @@ import {
   type WakeName,
 } from '../cutover/index.js';
 import { assertNever, type CutoverStatus, type Epoch, type AnyPhase, type NetworkName } from '../model/index.js';
+import { endWarningOf } from './end-warning.js';
 import { missingGates, type ConditionSettings } from './conditions.js';
 import { appliedHeight, type World } from './world.js';
 
@@ -24,6 +25,7 @@ export interface ControlStatus extends CutoverStatus {
 export interface StatusContext {
   readonly world: World;
   readonly settings: ConditionSettings;
+  readonly endWarningsMs: readonly number[];
   readonly journalFault: string | null;
   readonly deadlineOf: (name: WakeName) => number | null;
 }
@@ -43,6 +45,7 @@ export function statusOf(state: State, context: StatusContext): ControlStatus {
     phaseSince: new Date(state.since).toISOString(),
     deadline: deadline === null ? null : new Date(deadline).toISOString(),
     notReady: isOpen ? missingGates(context.world, context.settings) : [],
+    endWarning: endWarningOf(state.phase, context.world, context.endWarningsMs)?.text ?? null,
     lastOutcome: state.last === null ? null : `${state.last.attempt} ${state.last.result}: ${state.last.reason}`,
     postponed: state.postponed,
     journalFault: context.journalFault,

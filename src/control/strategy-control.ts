@@ -104,6 +104,7 @@ export function createStrategyControl<S extends StepMarks & { readonly phase: st
         phaseSince: new Date(state.since === 0 ? clock.now() : state.since).toISOString(),
         deadline: null,
         notReady: [],
+        endWarning: null,
         lastOutcome: parts.lastOf(state),
         postponed: null,
         journalFault: loop.fault(),

@@ -91,4 +91,6 @@ export interface CutoverStatus {
   /** Failing preflight checks by id; empty when ready. */
   readonly notReady: readonly string[];
   readonly lastOutcome: string | null;
+  /** The old network's End is near and nobody has switched; null otherwise. */
+  readonly endWarning: string | null;
 }

@@ -38,6 +38,7 @@ export function createMetrics(build: { version: string; commit: string }) {
     networkHeight: gauge('network_height', 'Greatest height of usable nodes', ['network']),
     migrationStatus: gauge('migration_status', "1 for the network's own migration status", ['network', 'status']),
     migrationRemaining: gauge('migration_remaining_blocks', 'Old blocks left until End'),
+    endMargin: gauge('end_margin', 'Margins of time before End that were reached while nobody has switched (0 to 3)'),
     replicationHeight: gauge('replication_height', 'Old height per stage', ['stage']),
     replicationLagBlocks: gauge('replication_lag_blocks', 'Old head less watermark'),
     replicationLagSeconds: gauge('replication_lag_seconds', 'Age of the oldest unapplied changeset'),

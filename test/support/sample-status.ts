@@ -57,6 +57,7 @@ export const sampleStatus = (change: Partial<GatewayStatus> = {}): GatewayStatus
     deadline: null,
     notReady: [],
     lastOutcome: null,
+    endWarning: null,
   },
   version: '0.1.0',
   startedAt: '2025-12-31T23:00:00.000Z',

@@ -30,7 +30,7 @@ const begin = async (
   };
   const options = {
     strategy: 'zero-downtime' as const,
-    cutover: { attemptMs: 30_000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 60_000 },
+    cutover: { attemptMs: 30_000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 60_000, endWarningsMs: [] },
     writes: { holdMs: 8_000, holdBytesMax: 1024 },
     dataDir: folder,
   };

@@ -5,7 +5,13 @@ import { fakeClock, fakeWorld, memoryJournal, settle, type FakeWorld } from './f
 
 const OPTIONS = {
   strategy: 'zero-downtime' as const,
-  cutover: { attemptMs: 30_000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5_000 },
+  cutover: {
+    attemptMs: 30_000,
+    lagBlocksMax: 5,
+    reserveBlocks: 10,
+    coolDownMs: 5_000,
+    endWarningsMs: [3_600_000, 600_000, 60_000],
+  },
   writes: { holdMs: 8_000, holdBytesMax: 1024 },
   dataDir: tmpdir(),
 };
@@ -43,6 +49,21 @@ const eventually = async (isTrue: () => boolean): Promise<void> => {
   expect(isTrue()).toBe(true);
 };
 const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 2));
+
+it('warns of the old network’s End in status and metrics until the switch is decided', async () => {
+  const world = fakeWorld();
+  const ports = world.ports();
+  control = createControl(OPTIONS, ports);
+  await control.start();
+  await settle();
+  expect(control.status()).toMatchObject({ phase: 'ready' });
+  expect(control.status().endWarning).toMatch(/^the old network ends in 850 blocks, about 14 minutes/);
+  expect((await ports.metrics.endMargin.get()).values[0]!.value).toBe(1);
+  world.endHeight = 5000;
+  await world.changed();
+  expect(control.status().endWarning).toBe(null);
+  expect((await ports.metrics.endMargin.get()).values[0]!.value).toBe(0);
+});
 
 describe('a switch', () => {
   it('goes from standby to switched when the world lets it', async () => {

@@ -54,7 +54,13 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
     world,
     options: {
       strategy: 'zero-downtime',
-      cutover: { attemptMs: 30_000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 5_000 },
+      cutover: {
+        attemptMs: 30_000,
+        lagBlocksMax: 5,
+        reserveBlocks: 10,
+        coolDownMs: 5_000,
+        endWarningsMs: [3_600_000, 600_000, 60_000],
+      },
       writes: { holdMs: 8_000, holdBytesMax: 1024 },
       dataDir,
     },
