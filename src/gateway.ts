@@ -27,6 +27,7 @@ import {
   type AnswerStore,
   type ChangesetArchive,
   type Journal,
+  type JournalFile,
   type Ledger,
 } from './storage/index.js';
 import type { Logger, Metrics } from './telemetry/index.js';
@@ -47,6 +48,8 @@ export interface GatewayPlatform {
 /** Where a test puts itself between two rooms (kills at a record, known-broken variants); the program hands in none. */
 export interface GatewaySeams {
   readonly journal?: (journal: Journal) => Journal;
+  /** Opens the journal's file: a disk that is slow, full or broken. */
+  readonly journalFile?: (path: string) => Promise<JournalFile>;
   readonly control?: (ports: DeciderInputs) => DeciderInputs;
   readonly proxy?: (ports: ProxyPorts) => ProxyPorts;
 }
@@ -209,8 +212,14 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
   await mkdir(config.dataDir, { recursive: true });
   const archive = createChangesetArchive({ folder: join(config.dataDir, 'archive') });
   const ledger = createLedger({ folder: join(config.dataDir, 'ledger') });
-  const seams = { journal: asIs<Journal>, control: asIs<DeciderInputs>, proxy: asIs<ProxyPorts>, ...platform.seams };
-  const journal = seams.journal(await openJournal({ folder: join(config.dataDir, 'journal') }, { clock }));
+  const seams: Required<Omit<GatewaySeams, 'journalFile'>> & GatewaySeams = {
+    journal: asIs<Journal>,
+    control: asIs<DeciderInputs>,
+    proxy: asIs<ProxyPorts>,
+    ...platform.seams,
+  };
+  const disk = seams.journalFile === undefined ? {} : { openFile: seams.journalFile };
+  const journal = seams.journal(await openJournal({ folder: join(config.dataDir, 'journal') }, { clock, ...disk }));
   if (journal.tornBytes > 0)
     logger.warn({ bytes: journal.tornBytes }, 'the journal ended in an unfinished record, which was cut off');
   await archive.open();

@@ -237,7 +237,7 @@ function createJournal(core: Core): Journal {
   };
 }
 
-async function openRealFile(path: string): Promise<JournalFile> {
+export async function openRealFile(path: string): Promise<JournalFile> {
   const handle: FileHandle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   return {
     async write(bytes, position) {

@@ -23,11 +23,11 @@ export async function runAsOwner(network: NetworkHandle, statements: readonly st
   }
 }
 
-/** A barrier: one more receipt, straight to a node, since it measures what the networks need without the gateway. */
+/** A barrier: one more receipt, straight to a node, since it measures what the networks need without the gateway. Gives its hash. */
 export const BARRIER: Operation = { action: 'same_item', op: 'w0-barrier', id: 0, owner: 0 };
 
-export async function sendBarrier(network: NetworkHandle): Promise<void> {
-  await submit(network.urls[0]!, network.chainId, network.ownerSigner, {
+export async function sendBarrier(network: NetworkHandle): Promise<string> {
+  return submit(network.urls[0]!, network.chainId, network.ownerSigner, {
     kind: 'execute',
     namespace: NAMESPACE,
     action: BARRIER.action,
@@ -35,7 +35,7 @@ export async function sendBarrier(network: NetworkHandle): Promise<void> {
   });
 }
 
-async function submit(url: string, chainId: string, signer: Signer, payload: Payload): Promise<void> {
+async function submit(url: string, chainId: string, signer: Signer, payload: Payload): Promise<string> {
   const node = createNodeClient(url);
   const id = { identifier: Buffer.from(signer.sender).toString('hex'), key_type: signer.keyType };
   const account = await node.call<{ nonce: number }>('user.account', { id });
@@ -51,6 +51,10 @@ async function submit(url: string, chainId: string, signer: Signer, payload: Pay
     signer,
   );
   const params: unknown = JSON.parse(`{"tx":${encodeTxJson(tx)},"sync":1}`);
-  const answer = await node.call<{ result?: { code: number; log?: string } }>('user.broadcast', params);
+  const answer = await node.call<{ tx_hash: string; result?: { code: number; log?: string } }>(
+    'user.broadcast',
+    params,
+  );
   if (answer.result?.code !== 0) throw new Error(`set-up transaction failed: ${answer.result?.log ?? 'no result'}`);
+  return answer.tx_hash;
 }

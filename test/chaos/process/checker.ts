@@ -8,6 +8,7 @@ import { createNodeClient, queryRows } from '../../../src/devnet/demo/verdict/no
 import type { NetworkHandle } from '../../../src/devnet/index.js';
 import { sleep, systemClock } from '../../../src/platform/index.js';
 import type { Pair } from '../../support/pair.js';
+import { readDecision } from './decision.js';
 
 export interface Finding {
   readonly lost: number;
@@ -54,10 +55,17 @@ const COUNT = `{${NAMESPACE}}SELECT count(*) FROM receipts WHERE writer > 0`;
 
 /**
  * Reads both chains and asks: acknowledged exactly once, refused never, tables as the chains say; every write on the old
- * network applied on the new one before the first of its own (I1, I2); every write on a chain known to the gateway.
+ * network applied on the new one before the first of its own, and none above the height on which the switch was decided (I1, I2); a
+ * decision never taken back (I4); every write on a chain known to the gateway, but for the given strangers.
  */
-export async function check(pair: Pair, recordFile: string, rows: number, log: ReceiptLog): Promise<Finding> {
-  const { old, gateway } = pair;
+export async function check(
+  pair: Pair,
+  recordFile: string,
+  rows: number,
+  log: ReceiptLog,
+  strangers: ReadonlySet<string>,
+): Promise<Finding> {
+  const { old } = pair;
   const fresh = pair.fresh();
   const problems: string[] = [];
   const newFirst = pair.window().start + 1;
@@ -74,7 +82,20 @@ export async function check(pair: Pair, recordFile: string, rows: number, log: R
   });
   problems.push(...verdict.problems);
 
-  const oldRuns = done(await readExecutions(createNodeClient(old.urls[0]!), 1, old.height()));
+  const onOld = await readExecutions(createNodeClient(old.urls[0]!), 1, old.height());
+  const { decision, problems: undecided } = await readDecision(pair.folder);
+  problems.push(...undecided);
+  if (decision === null) problems.push('undecided: the journal has no commit');
+  else {
+    const { drainHeight } = decision;
+    const above = onOld.filter(({ op, height }) => op !== BARRIER.op && height > drainHeight);
+    if (above.length > 0)
+      problems.push(
+        `order: decided on old height ${drainHeight}, but ${above.length} writes are above it on the old network, ` +
+          `the first (${above[0]!.op}) in block ${above[0]!.height}`,
+      );
+  }
+  const oldRuns = done(onOld);
   const newRuns = done(await readExecutions(createNodeClient(fresh.urls[0]!), newFirst, fresh.height()));
   const firstNew = newRuns[0];
   const reading = firstNew === undefined ? null : log.from(firstNew.height - 1);
@@ -87,8 +108,7 @@ export async function check(pair: Pair, recordFile: string, rows: number, log: R
       );
   }
 
-  const unresolved = await unresolvedWrites(pair, await readAttempts(recordFile), problems);
-  await gateway.status();
+  const unresolved = await unresolvedWrites(pair, await readAttempts(recordFile), strangers, problems);
   return {
     lost: verdict.lost,
     duplicated: verdict.duplicated,
@@ -107,6 +127,7 @@ const TX_PARALLEL = 8;
 async function unresolvedWrites(
   { old, fresh, gateway }: Pair,
   attempts: readonly AttemptRecord[],
+  strangers: ReadonlySet<string>,
   problems: string[],
 ): Promise<number> {
   let count = 0;
@@ -131,12 +152,11 @@ async function unresolvedWrites(
   const worker = async (): Promise<void> => {
     for (let at = next++; at < hashes.length; at = next++) {
       const tx = await gateway.admin<{ admittedAt: string | null }>('GET', `/v1/tx/${hashes[at]!}`);
-      if (tx.admittedAt === null) unknown.push(hashes[at]!);
+      if (tx.admittedAt === null && !strangers.has(hashes[at]!)) unknown.push(hashes[at]!);
     }
   };
   await Promise.all(Array.from({ length: TX_PARALLEL }, worker));
-  const strangers = old.blocks().length === 0 ? 0 : STRANGERS_MAX;
-  if (unknown.length > strangers) {
+  if (unknown.length > 0) {
     count += unknown.length;
     problems.push(
       `unresolved: the gateway has no record of ${unknown.length} writes that are on a chain: ${unknown[0]}`,
@@ -144,9 +164,6 @@ async function unresolvedWrites(
   }
   return count;
 }
-
-/** The one barrier that a trial may send past the gateway. */
-const STRANGERS_MAX = 1;
 
 async function readAttempts(file: string): Promise<AttemptRecord[]> {
   const lines = (await readFile(file, 'utf8')).split('\n');

@@ -15,6 +15,7 @@ export const MUTANTS = {
         unresolved: network => (network === 'old' ? [] : ports.ledger.unresolved(network)),
         lastMined: network => Math.max(1, (ports.ledger.lastMined(network) ?? 1) - EARLY_BLOCKS),
       },
+      nodes: { ...ports.nodes, call: emptyMempools(ports.nodes) },
     }),
   },
   /** I1: writes go on to the old network while they should be held. */
@@ -48,8 +49,18 @@ export const MUTANTS = {
 export type MutantName = keyof typeof MUTANTS;
 export const MUTANT_NAMES = Object.keys(MUTANTS) as readonly MutantName[];
 
-const EARLY_BLOCKS = 8;
+/** Writes come several a second, so there are some in the blocks that are left out. */
+const EARLY_BLOCKS = 20;
 
+/** Nobody looks whether something still waits in a mempool. */
+const emptyMempools =
+  (nodes: ControlNodes): ControlNodes['call'] =>
+  (node, method, params, options) =>
+    method === 'chain.unconfirmed_txs'
+      ? Promise.resolve({ txs: [] } as never)
+      : nodes.call(node, method, params, options);
+
+type ControlNodes = Parameters<NonNullable<GatewaySeams['control']>>[0]['nodes'];
 type Snapshot = ReturnType<ProxyPorts['snapshot']>;
 
 const phaseOf = (data: unknown): string | undefined => (data as { phase?: string }).phase;
@@ -59,30 +70,30 @@ const withoutHold = (snapshot: Snapshot): Snapshot =>
     ? { ...snapshot, intent: { ...snapshot.intent, writes: { kind: 'send', network: 'old' } } }
     : snapshot;
 
-const STALE_MS = 2500;
+const STALE_MS = 15_000;
+/** Longer than a write needs from its first look to its send, and than a block. */
+const SLICE_MS = 600;
 
 function stale(ports: ProxyPorts): () => Snapshot {
-  let before = ports.snapshot();
-  let now = before;
+  let before: Snapshot['intent'] | null = null;
+  let now = ports.snapshot().intent;
   let changedAt = -Infinity;
-  let isStale = false;
   return () => {
     const current = ports.snapshot();
-    if (current.intent.epoch !== now.intent.epoch) {
-      // An intent that sends writes to the old network is remembered beyond its time.
-      if (now.intent.writes.kind === 'send' && now.intent.writes.network === 'old') {
-        before = now;
-        changedAt = performance.now();
-      }
+    // An intent that sends writes to the old network is remembered beyond its time.
+    if (current.intent.epoch !== now.epoch && now.writes.kind === 'send' && now.writes.network === 'old') {
+      before = now;
+      changedAt = performance.now();
     }
-    now = current;
-    // Every other request only: a mistake of this kind shows where both intents are at work at once.
-    isStale = !isStale;
-    return isStale && performance.now() - changedAt < STALE_MS ? before : current;
+    now = current.intent;
+    // By turns: a mistake of this kind shows where both intents are at work at once, and a switch must come to its end.
+    const since = performance.now() - changedAt;
+    const isStale = before !== null && since < STALE_MS && Math.floor(since / SLICE_MS) % 2 === 0;
+    return isStale ? { ...current, intent: before! } : current;
   };
 }
 
-const LATE_MS = 400;
+const LATE_MS = 2000;
 
 function lateLedger(ledger: LedgerPort): LedgerPort {
   const late = new Map<string, { entry: LedgerRecord; written: Promise<void> }>();

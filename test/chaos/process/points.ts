@@ -46,3 +46,12 @@ export const DEATHS_FILE = 'deaths.txt';
 export const KILL_VARIABLE = 'TORTURE_KILL';
 export const MUTANT_VARIABLE = 'TORTURE_MUTANT';
 export const FOLDER_VARIABLE = 'TORTURE_FOLDER';
+/** Path of a file with the conditions that a process lives in at the moment; absent: all as it should be. */
+export const CONDITIONS_VARIABLE = 'TORTURE_CONDITIONS';
+
+export interface Conditions {
+  /** full: no write of the journal gets room; broken: it cannot be flushed; slow: each flush takes a second. */
+  readonly disk?: 'full' | 'broken' | 'slow';
+  /** Added to the wall clock, ms. */
+  readonly clockMs?: number;
+}

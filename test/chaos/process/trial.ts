@@ -1,25 +1,25 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startLoad } from '../../../src/devnet/demo/load/process.js';
 import type { LoadReport } from '../../../src/devnet/demo/load/records.js';
 import { sendBarrier } from '../../../src/devnet/demo/owner.js';
 import type { Random } from '../../../src/devnet/demo/random.js';
-import type { FaultRequest } from '../../../src/devnet/index.js';
-import { messageOf, type AnyPhase, type GatewayStatus } from '../../../src/model/index.js';
-import { sleep, systemClock } from '../../../src/platform/index.js';
+import type { AnyPhase, GatewayStatus } from '../../../src/model/index.js';
+import { sleep, systemClock, writeFileAtomic } from '../../../src/platform/index.js';
 import { createPair, type Pair } from '../../support/pair.js';
 import { check, watchReceipts, type ReceiptLog, type Finding } from './checker.js';
+import { readDecision } from './decision.js';
+import { createDirectedWrites, type DirectedWrites } from './directed.js';
 import type { MutantName } from './mutants.js';
 import {
   DEATHS_FILE,
-  DECIDED,
+  CONDITIONS_VARIABLE,
   FOLDER_VARIABLE,
   KILL_VARIABLE,
   MUTANT_VARIABLE,
   pointName,
-  RETURNING,
-  UNDECIDED,
+  type Conditions,
   type KillPoint,
 } from './points.js';
 
@@ -27,18 +27,26 @@ export interface TrialResult extends Finding {
   readonly kills: number;
   /** Names of the kill points at which the process really died. */
   readonly steps: readonly string[];
-  /** Greatest time from a restart until the gateway knew its right state again, ms. */
-  readonly recoveryMsMax: number;
+  /** Of every restart that was left alone: from its beginning to the final right state, no operator, ms. */
+  readonly restartsMs: readonly number[];
 }
 
 export interface Trial {
   readonly pair: Pair;
   readonly random: Random;
-  /** Wall clock (monotonic) after which no further disturbance begins; the trial then comes to its end. */
+  /** Monotonic clock, ms, after which no further disturbance begins; the trial then comes to its end. */
   readonly deadline: number;
+  readonly writes: DirectedWrites;
   readonly say: (text: string) => void;
+  /** With a point: armed to die there. Otherwise left alone, and the time to its right state is taken. */
   restart(point?: KillPoint): Promise<void>;
   kill(): Promise<void>;
+  /** A transaction past the gateway; one per trial. */
+  stranger(): Promise<void>;
+  /** What the gateway lives in from now on, also after a restart. */
+  conditions(value: Conditions): Promise<void>;
+  /** Something that is wrong beyond what the checker looks at. */
+  wrong(problem: string): void;
 }
 
 export interface TrialOptions {
@@ -55,15 +63,22 @@ const ROWS = 30;
 const WRITERS = 6;
 const RATE = 18;
 const WINDOW_MS = 600_000;
-const READY_MS = 25_000;
-const DEATH_MS = 12_000;
 const SWITCH_MS = 60_000;
+const RIGHT_MS = 15_000;
+const LOOK_MS = 15;
 const AFTER_MS = 1_500;
 const SETTLE_MS = 15_000;
 
 const COMMITTED: ReadonlySet<AnyPhase> = new Set(['committed', 'opening', 'switched', 'settled']);
 export const isCommitted = ({ phase }: GatewayStatus): boolean => COMMITTED.has(phase);
-const isDone = ({ phase }: GatewayStatus): boolean => phase === 'switched' || phase === 'settled';
+export const isDone = ({ phase }: GatewayStatus): boolean => phase === 'switched' || phase === 'settled';
+/** Undecided: everything is given back to the old network and the next attempt may begin at once. */
+const isGivenBack = ({ phase, writeNetwork }: GatewayStatus): boolean =>
+  writeNetwork === 'old' && (phase === 'ready' || phase === 'syncing');
+
+/** What is running in this process; a run that must end ends it all. */
+const running = new Set<() => Promise<void>>();
+export const endAll = async (): Promise<void> => void (await Promise.allSettled([...running].map(end => end())));
 
 /** One pair of networks under load: `story` disturbs it, then it is switched if it is not yet, and both chains are read. */
 export async function runTrial(options: TrialOptions, story: (trial: Trial) => Promise<void>): Promise<TrialResult> {
@@ -75,75 +90,134 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
     listenerPaceMs: 1000,
     gateway: {
       entry: fileURLToPath(new URL('./gateway.ts', import.meta.url)),
-      configLines: ['cutover: { coolDownMs: 200, lagBlocksMax: 10, reserveBlocks: 0 }'],
+      configLines: ['cutover: { coolDownMs: 200, lagBlocksMax: 30, reserveBlocks: 0 }'],
     },
   });
-  const env = { [FOLDER_VARIABLE]: pair.folder, [MUTANT_VARIABLE]: options.mutant ?? '' };
+  const conditionsFile = join(pair.folder, 'conditions.json');
+  const env = {
+    [FOLDER_VARIABLE]: pair.folder,
+    [MUTANT_VARIABLE]: options.mutant ?? '',
+    [CONDITIONS_VARIABLE]: conditionsFile,
+  };
   const recordFile = join(pair.folder, 'attempts.jsonl');
+  const problems: string[] = [];
+  const strangers = new Set<string>();
+  const restartsMs: number[] = [];
+  const writes = createDirectedWrites(pair, options.seed);
   let kills = 0;
-  let recoveryMsMax = 0;
+  let lives = 0;
   let log: ReceiptLog | null = null;
   let isWell = false;
+  let writers: ReturnType<typeof startLoad<Extract<LoadReport, { kind: 'writers' }>>> | null = null;
+
+  /** Takes the time until the gateway is where it belongs, unless it dies before or an operator asks for something else. */
+  const timeRestart = async (begun: number): Promise<void> => {
+    const life = lives;
+    const { decision } = await readDecision(pair.folder);
+    const isRight = decision === null ? isGivenBack : isDone;
+    while (lives === life && pair.gateway.isRunning() && performance.now() - begun < RIGHT_MS) {
+      const status = await pair.gateway.status().catch(() => null);
+      if (status !== null && isRight(status)) return void restartsMs.push(performance.now() - begun);
+      await sleep(systemClock, LOOK_MS);
+    }
+  };
   const restart = async (point?: KillPoint): Promise<void> => {
+    lives += 1;
     const begun = performance.now();
     await pair.gateway.start({ ...env, [KILL_VARIABLE]: point === undefined ? '' : pointName(point) });
-    recoveryMsMax = Math.max(recoveryMsMax, performance.now() - begun);
+    if (pair.hasFresh() && point === undefined) await timeRestart(begun);
     await revive(pair);
   };
   const trial: Trial = {
     ...options,
     pair,
+    writes,
     restart,
     async kill() {
       kills += 1;
       await pair.gateway.kill();
     },
-  };
-  await restart();
-  const writers = startLoad<Extract<LoadReport, { kind: 'writers' }>>({
-    kind: 'writers',
-    options: {
-      url: pair.gateway.url,
-      chainId: pair.oldChainId,
-      seed: options.seed,
-      writers: WRITERS,
-      rate: RATE,
-      rows: ROWS,
-      recordFile,
-      lateMs: 0,
-      bigAt: 0,
+    async stranger() {
+      strangers.add(await sendBarrier(pair.old));
     },
-  });
+    conditions: value => writeFileAtomic(conditionsFile, JSON.stringify(value)),
+    wrong: problem => void problems.push(problem),
+  };
+  const end = async (): Promise<void> => {
+    running.delete(end);
+    log?.close();
+    writers?.kill();
+    const keeps = !isWell && options.mutant === undefined;
+    await pair.end(keeps);
+    if (keeps) options.say(`log and records: ${pair.folder}`);
+  };
+  running.add(end);
   try {
+    await restart();
+    writers = startLoad({
+      kind: 'writers',
+      options: {
+        url: pair.gateway.url,
+        chainId: pair.oldChainId,
+        seed: options.seed,
+        writers: WRITERS,
+        rate: RATE,
+        rows: ROWS,
+        recordFile,
+        lateMs: 0,
+        bigAt: 0,
+      },
+    });
     await pair.migrate(Math.ceil((options.windowMs ?? WINDOW_MS) / BLOCK_MS));
     log = watchReceipts(pair.fresh());
     // A new network that loses its relay before it has the genesis state is another story.
     await pair.waitFor(({ phase }) => phase !== 'standby' && phase !== 'syncing', 'the new network to catch up');
-    recoveryMsMax = 0;
     await story(trial);
     if (!pair.gateway.isRunning()) await restart();
+    const early = [...problems, ...(await evidence(pair, strangers))];
+    if (early.length > 0) {
+      // What is wrong already would only get in the way of the rest; the chains are not read any more.
+      const none = { lost: 0, duplicated: 0, unresolved: 0, acknowledged: 0 };
+      return { ...none, problems: early, ...(await counts()) };
+    }
     await finishSwitch(trial);
     await sleep(systemClock, AFTER_MS);
     const totals = await writers.stop();
-    const open = ({ writes }: GatewayStatus): boolean => writes.unresolved.old + writes.unresolved.new > 0;
+    const directed = await writes.attempts();
+    await appendFile(recordFile, directed.map(attempt => `${JSON.stringify(attempt)}\n`).join(''));
+    const open = ({ writes: { unresolved } }: GatewayStatus): boolean => unresolved.old + unresolved.new > 0;
     await pair.waitFor(status => !open(status), 'every outcome', SETTLE_MS).catch(() => undefined);
     await pair.fresh().waitForHeight(pair.fresh().height() + 2);
-    const deaths = await deathsOf(pair);
-    const finding = await check(pair, recordFile, ROWS, log);
-    const problems = [
-      ...finding.problems,
-      ...(totals.stale > 0
-        ? [`stale: ${totals.stale} reads did not show their client's own write`, ...totals.notes]
-        : []),
-    ];
+    const finding = await check(pair, recordFile, ROWS, log, strangers);
+    problems.push(...finding.problems);
+    if (totals.stale > 0)
+      problems.push(`stale: ${totals.stale} reads did not show their client's own write`, ...totals.notes);
     isWell = problems.length === 0;
-    return { ...finding, problems, kills: kills + deaths.length, steps: [...new Set(deaths)], recoveryMsMax };
+    return { ...finding, problems, ...(await counts()) };
   } finally {
-    log?.close();
-    writers.kill();
-    await pair.end(!isWell && options.mutant === undefined);
-    if (!isWell && options.mutant === undefined) options.say(`log and records: ${pair.folder}`);
+    await end();
   }
+
+  async function counts(): Promise<Pick<TrialResult, 'kills' | 'steps' | 'restartsMs'>> {
+    const deaths = await deathsOf(pair);
+    return { kills: kills + deaths.length, steps: [...new Set(deaths)], restartsMs };
+  }
+}
+
+/** What the journal and the old chain say before the trial is over: a write above the decision stays there. */
+async function evidence({ folder, old }: Pair, strangers: ReadonlySet<string>): Promise<readonly string[]> {
+  const { decision, problems } = await readDecision(folder);
+  if (decision === null) return problems;
+  const { drainHeight } = decision;
+  const above = old
+    .blocks(drainHeight + 1)
+    .flatMap(({ txs }) => txs.filter(({ type, hash }) => type === 'execute' && !strangers.has(hash)));
+  return above.length === 0
+    ? problems
+    : [
+        ...problems,
+        `order: decided on old height ${drainHeight}, but the old network took ${above.length} writes above it`,
+      ];
 }
 
 /** A new node that ends because its relay was away is started again, as the supervisor of a real one does. */
@@ -164,148 +238,10 @@ export async function finishSwitch({ pair }: Pick<Trial, 'pair'>): Promise<void>
     const left = Math.max(1, deadline - performance.now());
     const status = await pair.waitFor(value => value.phase === 'ready' || isDone(value), 'the switch', left);
     if (isDone(status)) return;
-    await start(pair);
+    await askFor(pair, 'start');
   }
 }
 
-const start = (pair: Pair): Promise<unknown> =>
-  pair.gateway.admin('POST', '/v1/cutover/start', { reason: 'torture' }).catch(() => sleep(systemClock, 30));
-
-/** Kills at the record of every step: first all before the decision, in random order, then all behind it. */
-export const everyStep =
-  (skip: ReadonlySet<string>) =>
-  async (trial: Trial): Promise<void> => {
-    const { pair, random, deadline, say } = trial;
-    const open = UNDECIDED.filter(point => !skip.has(pointName(point)));
-    const returning = RETURNING.filter(point => !skip.has(pointName(point)));
-    while (open.length > 0 && performance.now() < deadline) {
-      const point = open.splice(random.int(0, open.length - 1), 1)[0]!;
-      await dieAt(trial, point, true);
-      // The restart after it writes records of its own.
-      const next = returning.shift();
-      if (next !== undefined && !pair.gateway.isRunning()) await dieAt(trial, next, false);
-    }
-    const decided = DECIDED.filter(({ record }) => record !== 'opened>switched' || performance.now() < deadline + 5000);
-    for (const point of decided) await dieAt(trial, point, true);
-    say(`kills at records done; phase ${(await statusNow(trial)).phase}`);
-  };
-
-async function statusNow(trial: Trial): Promise<GatewayStatus> {
-  if (!trial.pair.gateway.isRunning()) await trial.restart();
-  return trial.pair.waitFor(() => true, 'a status');
-}
-
-/** Starts the gateway armed for one record and lets it come there; true when it died. */
-async function dieAt(trial: Trial, point: KillPoint, asksForSwitch: boolean): Promise<boolean> {
-  const { pair, say } = trial;
-  if (pair.gateway.isRunning()) await pair.gateway.kill();
-  try {
-    await trial.restart(point);
-    const until = performance.now() + DEATH_MS;
-    while (pair.gateway.isRunning() && performance.now() < until) {
-      const status = await pair.gateway.status();
-      if (isDone(status)) break;
-      if (asksForSwitch && status.phase === 'ready') await start(pair);
-      else await sleep(systemClock, 15);
-    }
-  } catch (error) {
-    // Most points end the process while it starts or while it answers.
-    if (pair.gateway.isRunning() && !(await pair.gateway.ended(1000))) say(`${pointName(point)}: ${messageOf(error)}`);
-  }
-  return !pair.gateway.isRunning();
-}
-
-/** Attempts under faults: stopped processes, cut connections, a stalled network, a stranger, two operators, random kills. */
-export async function disturbed(trial: Trial): Promise<void> {
-  const { pair, random, deadline, say } = trial;
-  let strangers = 0;
-  const disturbances: Readonly<Record<string, () => Promise<void>>> = {
-    async 'gateway stopped'() {
-      pair.gateway.signal('SIGSTOP');
-      await sleep(systemClock, random.int(200, 3000));
-      pair.gateway.signal('SIGCONT');
-    },
-    async 'new network stalled'() {
-      pair.fresh().nodes[0]!.pause();
-      await sleep(systemClock, random.int(300, 4000));
-      pair.fresh().nodes[0]!.resume();
-    },
-    async 'old network stalled'() {
-      pair.old.nodes[0]!.pause();
-      await sleep(systemClock, random.int(300, 2000));
-      pair.old.nodes[0]!.resume();
-    },
-    'connections to the old network cut': () => faulty('old', random.pick(CUTS)),
-    'connections to the new network cut': () => faulty('new', random.pick(CUTS)),
-    async stranger() {
-      if (strangers++ === 0) await sendBarrier(pair.old);
-    },
-    async 'two operators'() {
-      await Promise.all([
-        start(pair),
-        start(pair),
-        pair.gateway.admin('POST', '/v1/cutover/abort', {}).catch(() => null),
-      ]);
-    },
-    async killed() {
-      await trial.kill();
-      await trial.restart();
-    },
-  };
-  const faulty = async (network: 'old' | 'new', fault: FaultRequest): Promise<void> => {
-    const node = (network === 'old' ? pair.old : pair.fresh()).nodes[0]!;
-    const id = node.fault(fault);
-    await sleep(systemClock, random.int(100, 1500));
-    node.clearFault(id);
-  };
-  do {
-    const status = await pair.waitFor(value => value.phase === 'ready' || isCommitted(value), 'ready', READY_MS);
-    if (isCommitted(status)) return;
-    const name = random.pick(Object.keys(disturbances));
-    const attempt = start(pair);
-    await sleep(systemClock, random.int(0, 600));
-    say(name);
-    await disturbances[name]!();
-    await attempt;
-  } while (performance.now() < deadline);
-}
-
-const CUTS: readonly FaultRequest[] = [
-  { kind: 'reset', when: 'before-read', times: 3 },
-  { kind: 'reset', when: 'after-read', times: 3 },
-  { kind: 'reset', when: 'after-handling', times: 3 },
-  { kind: 'cut', times: 3 },
-  { kind: 'hang', times: 2 },
-  { kind: 'refuse' },
-  { kind: 'code-10', times: 3 },
-  { kind: 'delay', ms: 400 },
-];
-
-/** The window is short, and an attempt begins in its last blocks: End comes in the middle of a step. */
-export async function endInside({ pair, random }: Trial): Promise<void> {
-  const { end } = pair.window();
-  await pair.old.waitUntil(() => pair.old.height() >= end - random.int(0, 4), 'the last blocks', 60_000);
-  await start(pair);
-  await pair.waitFor(isCommitted, 'the switch by itself', SWITCH_MS);
-}
-
-/** What a broken variant needs to show itself: one switch, and for two of them a kill. */
-export const exposing =
-  (mutant: MutantName) =>
-  async (trial: Trial): Promise<void> => {
-    const { pair, random } = trial;
-    if (mutant === 'ledger-after-sending') {
-      await pair.waitFor(({ phase }) => phase === 'ready', 'ready', READY_MS);
-      for (let times = 0; times < 3; times += 1) {
-        await sleep(systemClock, random.int(300, 900));
-        await trial.kill();
-        await trial.restart();
-      }
-    }
-    await finishSwitch(trial);
-    if (mutant !== 'abort-after-commit') return;
-    await sleep(systemClock, 1500);
-    await trial.kill();
-    await trial.restart();
-    await sleep(systemClock, 2500);
-  };
+/** A command as an operator gives it; a refusal or a gateway that is away is part of the game. */
+export const askFor = (pair: Pair, command: 'start' | 'rehearse' | 'abort' | 'postpone' | 'resume'): Promise<unknown> =>
+  pair.gateway.admin('POST', `/v1/cutover/${command}`, { reason: 'torture' }).catch(() => sleep(systemClock, 30));
