@@ -11,15 +11,15 @@ import { openRealFile, type Journal, type JournalFile } from '../../../src/stora
 import { createLogger, createMetrics } from '../../../src/telemetry/index.js';
 import { MUTANTS, type MutantName } from './mutants.js';
 import {
-  CONDITIONS_VARIABLE,
+  CONDITIONS_FILE,
   DEATHS_FILE,
   FOLDER_VARIABLE,
-  KILL_VARIABLE,
   MUTANT_VARIABLE,
   parsePoint,
   type Conditions,
 } from './points.js';
 
+const folder = process.env[FOLDER_VARIABLE]!;
 const file = process.argv[process.argv.indexOf('-c') + 1]!;
 const { config } = loadConfig({ file, env: {} });
 const mutant = process.env[MUTANT_VARIABLE];
@@ -49,7 +49,7 @@ await gateway.start();
 
 function readConditions(): Conditions {
   try {
-    return JSON.parse(readFileSync(process.env[CONDITIONS_VARIABLE]!, 'utf8')) as Conditions;
+    return JSON.parse(readFileSync(join(folder, CONDITIONS_FILE), 'utf8')) as Conditions;
   } catch {
     return {};
   }
@@ -75,11 +75,8 @@ function weathered(file: JournalFile): JournalFile {
 }
 
 function killing(journal: Journal): Journal {
-  const text = process.env[KILL_VARIABLE];
-  if (text === undefined || text === '') return journal;
-  const point = parsePoint(text);
-  const die = (): never => {
-    appendFileSync(join(process.env[FOLDER_VARIABLE]!, DEATHS_FILE), `${text}\n`);
+  const die = (text: string): never => {
+    appendFileSync(join(folder, DEATHS_FILE), `${text}\n`);
     process.kill(process.pid, 'SIGKILL');
     // The signal is on its way; nothing more may happen here.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
@@ -88,15 +85,17 @@ function killing(journal: Journal): Journal {
   return {
     ...journal,
     async append(entry) {
+      const { kill } = readConditions();
       const { event, phase } = entry.data as { event?: { kind: string }; phase?: string };
-      if (`${event?.kind}>${phase}` !== point.record) return journal.append(entry);
-      if (point.mode === 'before') die();
-      if (point.mode === 'torn') {
+      if (kill === undefined || `${event?.kind}>${phase}` !== parsePoint(kill).record) return journal.append(entry);
+      const { mode } = parsePoint(kill);
+      if (mode === 'before') die(kill);
+      if (mode === 'torn') {
         appendFileSync(journal.path, '{"a record that nobody fini');
-        die();
+        die(kill);
       }
       const record = await journal.append(entry);
-      die();
+      die(kill);
       return record;
     },
   };

@@ -1,10 +1,10 @@
 import type { MutantName } from './mutants.js';
+import { recordOf } from './points.js';
 import type { TrialResult } from './trial.js';
 
 export interface Tally {
-  /** Points at which a process died. */
-  readonly steps: ReadonlySet<string>;
-  isCovered(): boolean;
+  /** Points at which a process died: records with the moment of their flush. */
+  readonly points: ReadonlySet<string>;
   add(name: string, result: TrialResult): void;
   /** A trial of a broken variant: caught when something was found. */
   judged(mutant: MutantName, result: TrialResult): void;
@@ -16,7 +16,7 @@ export interface Tally {
 }
 
 interface Seen {
-  readonly wanted: { readonly points: number; readonly mutants: readonly MutantName[] };
+  readonly wanted: { readonly records: readonly string[]; readonly mutants: readonly MutantName[] };
   readonly trials: number;
   readonly kills: number;
   readonly lost: number;
@@ -32,7 +32,7 @@ interface Seen {
 }
 
 export function createTally(wanted: Seen['wanted']): Tally {
-  const steps = new Set<string>();
+  const points = new Set<string>();
   const caught = new Set<MutantName>();
   const restartsMs: number[] = [];
   const missed: string[] = [];
@@ -41,13 +41,12 @@ export function createTally(wanted: Seen['wanted']): Tally {
   const skips: string[] = [];
   const sums = { trials: 0, kills: 0, lost: 0, duplicated: 0, unresolved: 0, acknowledged: 0 };
   return {
-    steps,
-    isCovered: () => steps.size >= wanted.points,
+    points,
     add(name, result) {
       sums.trials += 1;
       for (const key of ['kills', 'lost', 'duplicated', 'unresolved', 'acknowledged'] as const)
         sums[key] += result[key];
-      for (const step of result.steps) steps.add(step);
+      for (const point of result.steps) points.add(point);
       restartsMs.push(...result.restartsMs);
       problems.push(...result.problems.map(problem => `${name}: ${problem}`));
     },
@@ -73,20 +72,22 @@ export function report(
   const sorted = [...restartsMs].sort((a, b) => a - b);
   const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1] ?? 0);
   const restartMs = { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
-  const covered = tally.steps.size;
-  const uncovered = wanted.points - covered;
+  const met = new Set([...tally.points].map(recordOf));
+  const uncovered = wanted.records.filter(record => !met.has(record));
+  const covered = wanted.records.length - uncovered.length;
   const wrong = [
     ...problems,
     ...missed,
     ...failures,
-    ...(uncovered > 0 ? [`${uncovered} of ${wanted.points} kill points were not reached`] : []),
+    ...(uncovered.length > 0 ? [`no kill at ${uncovered.join(', ')}`] : []),
     ...(skips.length > 0 ? [`too short a run: no time for ${skips.join(', ')}`] : []),
   ];
   const isWell = wrong.length === 0;
   const json = {
     ...sums,
     stepsCovered: covered,
-    steps: wanted.points,
+    steps: wanted.records.length,
+    killPoints: tally.points.size,
     mutantsCaught: caught.size,
     mutants: wanted.mutants.length,
     trialsFailed: failures.length,
@@ -95,7 +96,7 @@ export function report(
     durationMs: Math.round(run.durationMs),
   };
   const words = isWell
-    ? `all well: ${sums.trials} trials, ${sums.kills} kills at ${covered} of ${wanted.points} points, ` +
+    ? `all well: ${sums.trials} trials, ${sums.kills} kills at ${covered} of ${wanted.records.length} journal records, ` +
       `${caught.size} of ${wanted.mutants.length} broken variants caught; a restart took ${restartMs.p50} ms, ` +
       `at most ${restartMs.max} (goal ${RESTART_GOAL_MS})`
     : `NOT WELL (repeat: ${run.repeat}): ${wrong.slice(0, WORDS_MAX).join(' | ')}`;

@@ -12,16 +12,7 @@ import { check, watchReceipts, type ReceiptLog, type Finding } from './checker.j
 import { readDecision } from './decision.js';
 import { createDirectedWrites, type DirectedWrites } from './directed.js';
 import type { MutantName } from './mutants.js';
-import {
-  DEATHS_FILE,
-  CONDITIONS_VARIABLE,
-  FOLDER_VARIABLE,
-  KILL_VARIABLE,
-  MUTANT_VARIABLE,
-  pointName,
-  type Conditions,
-  type KillPoint,
-} from './points.js';
+import { CONDITIONS_FILE, DEATHS_FILE, FOLDER_VARIABLE, MUTANT_VARIABLE, type Conditions } from './points.js';
 
 export interface TrialResult extends Finding {
   readonly kills: number;
@@ -38,8 +29,8 @@ export interface Trial {
   readonly deadline: number;
   readonly writes: DirectedWrites;
   readonly say: (text: string) => void;
-  /** With a point: armed to die there. Otherwise left alone, and the time to its right state is taken. */
-  restart(point?: KillPoint): Promise<void>;
+  /** Left alone until it is in its right state, and that time is taken; or no longer than until it listens. */
+  restart(rests?: 'rests' | 'goes on'): Promise<void>;
   kill(): Promise<void>;
   /** A transaction past the gateway; one per trial. */
   stranger(): Promise<void>;
@@ -60,8 +51,8 @@ export interface TrialOptions {
 
 const BLOCK_MS = 200;
 const ROWS = 30;
-const WRITERS = 6;
-const RATE = 18;
+const WRITERS = 5;
+const RATE = 12;
 const WINDOW_MS = 600_000;
 const SWITCH_MS = 60_000;
 const RIGHT_MS = 15_000;
@@ -93,11 +84,10 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
       configLines: ['cutover: { coolDownMs: 200, lagBlocksMax: 30, reserveBlocks: 0 }'],
     },
   });
-  const conditionsFile = join(pair.folder, 'conditions.json');
+  const conditionsFile = join(pair.folder, CONDITIONS_FILE);
   const env = {
     [FOLDER_VARIABLE]: pair.folder,
     [MUTANT_VARIABLE]: options.mutant ?? '',
-    [CONDITIONS_VARIABLE]: conditionsFile,
   };
   const recordFile = join(pair.folder, 'attempts.jsonl');
   const problems: string[] = [];
@@ -114,18 +104,18 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
   const timeRestart = async (begun: number): Promise<void> => {
     const life = lives;
     const { decision } = await readDecision(pair.folder);
-    const isRight = decision === null ? isGivenBack : isDone;
+    const isRight = (status: GatewayStatus): boolean => isDone(status) || (decision === null && isGivenBack(status));
     while (lives === life && pair.gateway.isRunning() && performance.now() - begun < RIGHT_MS) {
       const status = await pair.gateway.status().catch(() => null);
       if (status !== null && isRight(status)) return void restartsMs.push(performance.now() - begun);
       await sleep(systemClock, LOOK_MS);
     }
   };
-  const restart = async (point?: KillPoint): Promise<void> => {
+  const restart = async (rests = 'rests'): Promise<void> => {
     lives += 1;
     const begun = performance.now();
-    await pair.gateway.start({ ...env, [KILL_VARIABLE]: point === undefined ? '' : pointName(point) });
-    if (pair.hasFresh() && point === undefined) await timeRestart(begun);
+    await pair.gateway.start(env);
+    if (pair.hasFresh() && rests === 'rests') await timeRestart(begun);
     await revive(pair);
   };
   const trial: Trial = {
@@ -173,6 +163,7 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
     // A new network that loses its relay before it has the genesis state is another story.
     await pair.waitFor(({ phase }) => phase !== 'standby' && phase !== 'syncing', 'the new network to catch up');
     await story(trial);
+    await trial.conditions({});
     if (!pair.gateway.isRunning()) await restart();
     const early = [...problems, ...(await evidence(pair, strangers))];
     if (early.length > 0) {
