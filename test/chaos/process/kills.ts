@@ -3,9 +3,8 @@ import { sleep, systemClock } from '../../../src/platform/index.js';
 import { DECIDED, HALTED, MODES, pointName, UNDECIDED, type KillMode, type UndecidedRecord } from './points.js';
 import { askFor, finishSwitch, isDone, type Trial } from './trial.js';
 
-const DEATH_MS = 15_000;
+const DEATH_MS = 20_000;
 const LOOK_MS = 15;
-const CLOCK_JUMP_MS = 3_600_000;
 /** A trial needs this long for its decided part and for the reading of the chains. */
 const END_MS = 15_000;
 
@@ -27,8 +26,6 @@ const DRIVES: Readonly<Record<UndecidedRecord, Drive>> = {
   'start>armed': start,
   'rehearse>armed': rehearse,
   'preflight-done>holding': rehearse,
-  // Only the preflight looks at the clock.
-  'preflight-done>aborting': start,
   'quiet>draining': rehearse,
   'writes-settled>draining': rehearse,
   'reached>verifying': rehearse,
@@ -128,11 +125,10 @@ async function dieAt(
   const { pair, say } = trial;
   const kill = pointName({ mode, record });
   modes.set(trial, mode);
-  const clockMs = record === 'preflight-done>aborting' ? CLOCK_JUMP_MS : 0;
   if (isHurried && pair.gateway.isRunning() && drive === wait && !record.startsWith('finished'))
     await pair.gateway.kill();
   if (!isHurried && !pair.gateway.isRunning()) await trial.restart();
-  await trial.conditions({ kill, clockMs });
+  await trial.conditions({ kill });
   // Many points end the process while it starts or while it answers.
   if (!pair.gateway.isRunning()) await trial.restart('goes on').catch(() => undefined);
   const until = performance.now() + DEATH_MS;

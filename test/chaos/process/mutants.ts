@@ -26,7 +26,7 @@ export const MUTANTS = {
     }),
     proxy: ports => ({ ...ports, snapshot: () => withoutHold(ports.snapshot()) }),
   },
-  /** I1: a request goes by an intent that is no longer the one in force, and nobody waits for such requests. */
+  /** I1: requests go by the intent from before the switch although the new one is in force, and nobody waits for such requests. */
   'stale-epoch': {
     control: ports => ({ ...ports, proxy: { ...ports.proxy, quiesced: () => Promise.resolve() } }),
     proxy: ports => ({ ...ports, snapshot: stale(ports) }),
@@ -70,25 +70,18 @@ const withoutHold = (snapshot: Snapshot): Snapshot =>
     ? { ...snapshot, intent: { ...snapshot.intent, writes: { kind: 'send', network: 'old' } } }
     : snapshot;
 
-const STALE_MS = 15_000;
-/** Longer than a write needs from its first look to its send, and than a block. */
-const SLICE_MS = 600;
+/** After the decision; longer than a story sends writes for the old network. */
+const STALE_MS = 4000;
 
 function stale(ports: ProxyPorts): () => Snapshot {
   let before: Snapshot['intent'] | null = null;
-  let now = ports.snapshot().intent;
-  let changedAt = -Infinity;
+  let changedAt: number | null = null;
   return () => {
     const current = ports.snapshot();
-    // An intent that sends writes to the old network is remembered beyond its time.
-    if (current.intent.epoch !== now.epoch && now.writes.kind === 'send' && now.writes.network === 'old') {
-      before = now;
-      changedAt = performance.now();
-    }
-    now = current.intent;
-    // By turns: a mistake of this kind shows where both intents are at work at once, and a switch must come to its end.
-    const since = performance.now() - changedAt;
-    const isStale = before !== null && since < STALE_MS && Math.floor(since / SLICE_MS) % 2 === 0;
+    const { writes } = current.intent;
+    if (writes.kind === 'send' && writes.network === 'old') before = current.intent;
+    if (writes.kind === 'send' && writes.network === 'new') changedAt ??= performance.now();
+    const isStale = before !== null && changedAt !== null && performance.now() - changedAt < STALE_MS;
     return isStale ? { ...current, intent: before! } : current;
   };
 }

@@ -60,7 +60,7 @@ async function main(): Promise<number> {
   const mutants = MUTANT_NAMES.filter(name => wants('mutants') || only === name);
   const tally = createTally({
     records: wants('kills') ? RECORDS : [],
-    mutants: wants('mutants') ? MUTANT_NAMES : [],
+    mutants,
   });
   const tookMs = new Map<string, number>();
   let trialSeed = seed * 1000;
