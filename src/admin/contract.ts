@@ -43,6 +43,36 @@ const relayValidator = z
   })
   .meta({ id: 'RelayValidator' });
 
+export const replicationInsight = z
+  .looseObject({
+    findings: z
+      .array(z.looseObject({ id: z.string(), text: z.string(), cure: z.string() }))
+      .describe('Problems seen from outside.'),
+    losses: z.looseObject({
+      lost: count,
+      unknown: count.describe('Values that could be something else, while nobody could be asked.'),
+      fine: count,
+      unlisted: count,
+      listed: z.array(
+        z.looseObject({
+          height,
+          table: z.string(),
+          column: z.string(),
+          key: z.record(z.string(), z.string()),
+          state: z.enum(['lost', 'unknown']),
+          text: z.string().nullable().describe('What the old network shows.'),
+          statement: z
+            .string()
+            .nullable()
+            .describe('For an operator to run on the new network; the gateway never does.'),
+        }),
+      ),
+    }),
+    strangers: z.looseObject({ total: count, bySender: z.record(z.string(), count), since: height.nullable() }),
+    archive: z.looseObject({ first: height.nullable(), last: height.nullable(), bytes: count }),
+  })
+  .meta({ id: 'ReplicationInsight' });
+
 const replicationStatus = z
   .looseObject({
     state: z.enum(['waiting', 'running', 'stopped', 'finished']),
@@ -541,7 +571,7 @@ export const routes = {
     method: 'get',
     path: '/v1/replication/status',
     summary: 'Tail, archive, served, watermark',
-    response: replicationStatus,
+    response: replicationStatus.extend({ insight: replicationInsight.optional() }),
   }),
   changeset: route({
     method: 'get',
@@ -554,7 +584,7 @@ export const routes = {
     method: 'get',
     path: '/v1/replication/repairs',
     summary: 'What was rewritten and why',
-    response: z.looseObject({ repairs: z.array(repairView) }),
+    response: z.looseObject({ repairs: z.array(repairView), losses: replicationInsight.shape.losses.optional() }),
   }),
   relayUrls: route({
     method: 'get',
@@ -566,7 +596,11 @@ export const routes = {
     method: 'get',
     path: '/v1/relay/status',
     summary: 'Who asked for what, when',
-    response: z.looseObject({ address: z.string().nullable(), validators: z.array(relayValidator) }),
+    response: z.looseObject({
+      address: z.string().nullable(),
+      validators: z.array(relayValidator),
+      findings: replicationInsight.shape.findings.optional(),
+    }),
   }),
   relayPlan: route({
     method: 'get',
@@ -715,6 +749,7 @@ export type AuditEntry = Known<z.output<typeof auditEntry>>;
 export type HeldWrites = Known<z.output<typeof heldWrites>>;
 export type Report = Known<z.output<typeof report>>;
 export type ChangesetView = Known<z.output<typeof changesetView>>;
+export type ReplicationInsight = Known<z.output<typeof replicationInsight>>;
 export type RepairView = Known<z.output<typeof repairView>>;
 export type RelayUrl = Known<z.output<typeof relayUrl>>;
 export type PlanEntry = Known<z.output<typeof planEntry>>;

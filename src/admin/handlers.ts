@@ -47,16 +47,22 @@ export function createHandlers(ports: AdminPorts): Handlers {
     ...(history && { history: () => ({ attempts: history().map(toStory) }) }),
     ...(audit && { audit: () => ({ entries: audit().map(toEntry) }) }),
     report: () => reportOf(ports),
-    replicationStatus: () => ports.status().replication,
+    replicationStatus: () => ({ ...ports.status().replication, ...(ports.insight && { insight: ports.insight() }) }),
     ...(changeset && {
       changeset: async ({ params: { height } }: RouteInput<'changeset'>) =>
         (await changeset(height)) ?? missing(`old height ${height} is not in the archive`),
     }),
-    ...(repairs && { repairs: () => ({ repairs: repairs() }) }),
+    ...(repairs && {
+      repairs: () => ({ repairs: repairs(), ...(ports.insight && { losses: ports.insight().losses }) }),
+    }),
     ...(relayUrls && { relayUrls: () => ({ urls: relayUrls() }) }),
     relayStatus: () => {
       const { listeners, replication } = ports.status();
-      return { address: listeners.relay, validators: replication.validators };
+      return {
+        address: listeners.relay,
+        validators: replication.validators,
+        ...(ports.insight && { findings: ports.insight().findings }),
+      };
     },
     ...(relayPlan && {
       relayPlan: ({ query: { from, to } }: RouteInput<'relayPlan'>) => ({ entries: relayPlan(from, to) }),

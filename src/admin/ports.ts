@@ -17,6 +17,7 @@ import type {
   ReloadResult,
   RelayUrl,
   RepairView,
+  ReplicationInsight,
   StrategyFinding,
   TxView,
   UpgradePlan,
@@ -95,6 +96,7 @@ export interface AdminPorts {
 
   /** Undefined when the height is not archived. */
   readonly changeset?: (height: number) => Promise<ChangesetView | undefined>;
+  readonly insight?: () => ReplicationInsight;
   readonly repairs?: () => readonly RepairView[];
   readonly relayUrls?: () => readonly RelayUrl[];
   readonly relayPlan?: (from: number | undefined, to: number | undefined) => readonly PlanEntry[];

@@ -45,6 +45,7 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
     audit: () => control.audit(),
 
     changeset: height => Promise.resolve(changesetView(rooms, height)),
+    insight: () => replication.insight(),
     repairs: () =>
       replication.repairs().map(({ name, state, count, reason }) => ({ repair: name, setting: state, count, reason })),
     relayUrls: () => {
@@ -113,7 +114,13 @@ function changesetView({ replication }: Rooms, height: number) {
     archivedAt: shown.archivedAt,
     askedHeight: carrier?.asked ?? null,
     elements: shown.elements.map(({ kind, ...rest }) => ({ kind, text: JSON.stringify(rest) })),
-    repairs: Object.entries(shown.repairs).map(([repair, count]) => ({ repair, text: `${count} times` })),
+    repairs: [
+      ...Object.entries(shown.repairs).map(([repair, count]) => ({ repair, text: `${count} times` })),
+      ...shown.losses.map(({ table, column, key, state, text }) => ({
+        repair: state === 'lost' ? 'none (lost)' : 'none (may be lost)',
+        text: `${table}.${column} ${JSON.stringify(key)}${text === null ? '' : ` is ${text} on the old network`}`,
+      })),
+    ],
   };
 }
 

@@ -27,6 +27,8 @@ export {
   type VerifyProgress,
   type VerifyScope,
 } from './verify/verifier.js';
+export type { Insight } from './insight.js';
+export type { ListedLoss, Losses } from './loss-watch.js';
 export type { Finding } from './findings.js';
 export { createRecentVerifier, type RecentComparison, type RecentVerifier } from './verify/recent.js';
 export { digestTables, type TableDigest } from './verify/digest.js';

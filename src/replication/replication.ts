@@ -7,8 +7,10 @@ import { integrityError } from './errors.js';
 import { createFollower, type Follower } from './follower.js';
 import { findingsOf, type Finding } from './findings.js';
 import { createGenesis } from './genesis.js';
+import type { Insight } from './insight.js';
 import { createIdentities, type Identity } from './identities.js';
 import { lagMsOf } from './lag.js';
+import { createLossWatch, type ListedLoss } from './loss-watch.js';
 import { createMarkStore } from './marks.js';
 import { createOldBlocks, type Strangers } from './old-blocks.js';
 import { chooseTerms, type PlanRecord, type Terms } from './plan.js';
@@ -60,9 +62,8 @@ export interface Replication {
   decide(height: Height, sha256: string): Promise<boolean>;
   /** Frees the bytes of old heights below `before`; infos and plan stay. */
   prune(before: Height): Promise<number>;
-  archiveBytes(): number;
-  /** Problems seen from outside, each with the cure in words. */
-  findings(): readonly Finding[];
+  /** Problems seen from outside with their cure, lost values, strangers, size of the archive. */
+  insight(): Insight;
 }
 
 export interface ShownHeight {
@@ -74,6 +75,8 @@ export interface ShownHeight {
   readonly archivedAt: string;
   readonly repairs: Readonly<Record<string, number>>;
   readonly elements: readonly ReadableElement[];
+  /** Values of this height that the recording lost, or may have lost. */
+  readonly losses: readonly ListedLoss[];
 }
 
 export interface ShownRepair {
@@ -98,6 +101,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
   const maker = createAnswerMaker({ off, schema: () => genesis.schema() }, archive);
   const stream = createStream({ paceMs: options.relay.listenerPaceMs }, { archive, maker, clock, restMs, onDecided });
   const follower: Follower = createFollower(ports, stream.terms, tail.bounds);
+  const losses = createLossWatch(() => genesis.schema(), tail, ports);
   const marks = createMarkStore(archive);
   let relay: Relay | null = null;
   let identities: readonly Identity[] = [];
@@ -127,6 +131,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
         changed();
       }),
       genesis.subscribe(changed),
+      losses.subscribe(changed),
       stream.subscribe(changed),
       follower.subscribe(changed),
       oldBlocks.subscribe(() => {
@@ -141,6 +146,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
     genesis.start();
     follower.start();
     oldBlocks.start();
+    losses.start();
     logger.info({ relay: relayAddress, validators: options.relay.validators.length }, 'relay listens');
     return { relayAddress };
   }
@@ -250,6 +256,10 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
     if (lagBlocks !== null) metrics.replicationLagBlocks.set(lagBlocks);
     if (lagMs !== null) metrics.replicationLagSeconds.set(lagMs / 1000);
     if (blocksToEnd !== null) metrics.migrationRemaining.set(blocksToEnd);
+    const { lost, unknown } = losses.counts();
+    metrics.replicationLosses.set({ state: 'lost' }, lost);
+    metrics.replicationLosses.set({ state: 'unknown' }, unknown);
+    metrics.archiveBytes.set(archive.sizeBytes());
     changes.notify();
   }
 
@@ -302,6 +312,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
       archivedAt: new Date(info.at).toISOString(),
       repairs: bytes === undefined ? {} : repairHeight(bytes, off, null).counts,
       elements: bytes === undefined ? [] : describeElements(decodeElements(bytes)),
+      losses: losses.losses().listed.filter(loss => loss.height === height),
     };
   }
 
@@ -336,7 +347,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
       for (const unsubscribe of unsubscribes) unsubscribe();
       stream.close();
       await relay?.close();
-      await Promise.all([tail.close(), genesis.close(), follower.close(), oldBlocks.close()]);
+      await Promise.all([tail.close(), genesis.close(), follower.close(), oldBlocks.close(), losses.close()]);
       await archive.close();
     },
     destroy(reason) {
@@ -372,8 +383,12 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
     difference: tail.difference,
     decide: tail.decide,
     prune: before => archive.prune(before),
-    archiveBytes: () => archive.sizeBytes(),
-    findings,
+    insight: () => ({
+      findings: findings(),
+      losses: losses.losses(),
+      strangers: oldBlocks.strangers(),
+      archive: { first: archive.first(), last: archive.last(), bytes: archive.sizeBytes() },
+    }),
   };
 }
 

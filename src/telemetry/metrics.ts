@@ -43,6 +43,8 @@ export function createMetrics(build: { version: string; commit: string }) {
     replicationLagBlocks: gauge('replication_lag_blocks', 'Old head less watermark'),
     replicationLagSeconds: gauge('replication_lag_seconds', 'Age of the oldest unapplied changeset'),
     replicationRepairs: counter('replication_repairs_total', 'Rewrites of the stream', ['repair']),
+    replicationLosses: gauge('replication_losses', 'Values that the stream lost, or may have lost', ['state']),
+    archiveBytes: gauge('archive_bytes', 'Size of the changeset archive'),
     relayRequests: counter('relay_requests_total', 'Calls of the new nodes', ['validator', 'method', 'outcome']),
     phase: gauge('phase', '1 for the current phase', ['phase']),
     epoch: gauge('epoch', 'Routing epoch'),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ReplicationStatus } from '../../model/index.js';
-import type { ChangesetView, PlanEntry } from '../../admin/contract.js';
+import type { ChangesetView, PlanEntry, ReplicationInsight } from '../../admin/contract.js';
 import { clientOf, examples, lookOf, talksToGateway, type CliContext, type CommonOptions } from '../context.js';
 import { usage } from '../errors.js';
 import { printResult } from '../io.js';
@@ -19,7 +19,12 @@ export function addReplication(program: Command, context: CliContext): void {
     .description('Shows how far the stream is: archived, served to the new nodes, applied by them.')
     .action(async (options: CommonOptions) => {
       const status = await clientOf(options, context).call('replicationStatus');
-      printResult(context.io, options.json === true, status, () => replicationText(status));
+      printResult(context.io, options.json === true, status, () =>
+        [
+          replicationText(status),
+          ...(status.insight === undefined ? [] : insightBlocks(status.insight, lookOf(context).width)),
+        ].join('\n\n'),
+      );
     });
 
   const show = talksToGateway(replication.command('show').argument('<height>', 'old height'))
@@ -44,11 +49,14 @@ export function addReplication(program: Command, context: CliContext): void {
         { title: 'why', flexible: true },
       ];
       printResult(context.io, options.json === true, result, () =>
-        table(
-          columns,
-          result.repairs.map(r => [r.repair, r.setting, number(r.count), r.reason]),
-          lookOf(context).width,
-        ),
+        [
+          table(
+            columns,
+            result.repairs.map(r => [r.repair, r.setting, number(r.count), r.reason]),
+            lookOf(context).width,
+          ),
+          ...(result.losses === undefined ? [] : [lossText(result.losses, lookOf(context).width)]),
+        ].join('\n\n'),
       );
     });
 }
@@ -96,6 +104,9 @@ export function addRelay(program: Command, context: CliContext): void {
         [
           `relay ${status.address ?? 'not listening'}`,
           rows.length === 0 ? 'Nobody has asked yet.' : table(columns, rows, lookOf(context).width),
+          ...(status.findings === undefined || status.findings.length === 0
+            ? []
+            : [findingText(status.findings, lookOf(context).width)]),
         ].join('\n\n'),
       );
     });
@@ -138,6 +149,63 @@ function replicationText(r: ReplicationStatus): string {
   ];
   return facts.map(([name, value]) => `${name.padEnd(9)} ${value}`).join('\n');
 }
+
+function insightBlocks({ findings, losses, strangers, archive }: ReplicationInsight, width: number): string[] {
+  const senders = Object.entries(strangers.bySender).sort((a, b) => b[1] - a[1]);
+  const old =
+    strangers.total === 0
+      ? 'strangers on the old network: none'
+      : `strangers on the old network: ${plural(strangers.total, 'transaction')} since height ${number(strangers.since)}\n` +
+        senders
+          .slice(0, SENDERS_SHOWN)
+          .map(([sender, count]) => `  ${number(count)} by ${printableText(sender)}`)
+          .join('\n');
+  return [
+    `archive: heights ${number(archive.first)} to ${number(archive.last)}, ${bytes(archive.bytes)}`,
+    old,
+    ...(losses.lost + losses.unknown + losses.unlisted === 0 ? [] : [lossText(losses, width)]),
+    ...(findings.length === 0 ? [] : [findingText(findings, width)]),
+  ];
+}
+
+const SENDERS_SHOWN = 10;
+/** Lost values on the page; --json has them all. */
+const LOSSES_SHOWN = 50;
+
+/** Values that no rewrite brings back, each with the statement that an operator may run on the new network. */
+export function lossText(losses: ReplicationInsight['losses'], width: number): string {
+  const { lost, unknown, unlisted, listed } = losses;
+  if (lost + unknown + unlisted === 0) return 'Nothing was lost in the recording of the old network.';
+  const lines = listed.slice(0, LOSSES_SHOWN).flatMap(one => {
+    const key = Object.entries(one.key)
+      .map(([column, text]) => `${column} = ${text}`)
+      .join(', ');
+    const what =
+      one.state === 'lost' ? `is ${one.text ?? ''} on the old network` : 'cannot be told: no old node answers';
+    const line = `${number(one.height)}  ${one.table}.${one.column} where ${key === '' ? '(no key)' : key}: ${what}`;
+    return [
+      ...wrap(printableText(line), width - 2).map((part, i) => (i === 0 ? `  ${part}` : `    ${part}`)),
+      // Whole, on one line: it is copied.
+      ...(one.statement === null ? [] : [`    ${printableText(one.statement)}`]),
+    ];
+  });
+  const more = listed.length - Math.min(listed.length, LOSSES_SHOWN) + unlisted;
+  return [
+    `lost in the recording of the old network: ${plural(lost, 'value')}, ${number(unknown)} more may be (run the statements on the new network once it has the height; they are never run by the gateway)`,
+    ...lines,
+    ...(more > 0
+      ? [`  and ${number(more)} more${unlisted > 0 ? `, ${number(unlisted)} of them not looked at` : ': --json'}`]
+      : []),
+  ].join('\n');
+}
+
+export const findingText = (findings: ReplicationInsight['findings'], width: number): string =>
+  findings
+    .flatMap(({ text, cure }) => [
+      ...wrap(`! ${printableText(text)}`, width),
+      ...wrap(printableText(cure), width - 2).map(line => `  ${line}`),
+    ])
+    .join('\n');
 
 function changesetText(view: ChangesetView, width: number): string {
   const head = [

@@ -555,6 +555,28 @@ describe('replication and relay', () => {
               }
             : undefined,
         ),
+      insight: () => ({
+        findings: [{ id: 'x', text: 'the listener of v1 has not asked for 30 s', cure: 'start its kwild again' }],
+        losses: {
+          lost: 1,
+          unknown: 0,
+          fine: 2,
+          unlisted: 0,
+          listed: [
+            {
+              height: 7,
+              table: 'main.t',
+              column: 'note',
+              key: { id: '1' },
+              state: 'lost',
+              text: "the text 'NULL'",
+              statement: "{main}UPDATE t SET note = 'NULL' WHERE id = 1",
+            },
+          ],
+        },
+        strangers: { total: 3, bySender: { ab12: 3 }, since: 5 },
+        archive: { first: 5, last: 9, bytes: 4096 },
+      }),
       repairs: () => [{ repair: 'pad-deletes', setting: 'auto', count: 3, reason: 'the node stops at it' }],
       relayUrls: () => [{ validator: 'v1', url: 'http://127.0.0.1:8481/secret' }],
       relayPlan: (from, to) => [
@@ -563,6 +585,9 @@ describe('replication and relay', () => {
     });
     for (const [args, words] of [
       ['replication status', 'archived  12,345'],
+      ['replication status', '3 by ab12'],
+      ['replication repairs', "{main}UPDATE t SET note = 'NULL' WHERE id = 1"],
+      ['relay status', 'start its kwild again'],
       ['replication show 7', 'insert main.t {"id":1}'],
       ['replication repairs', 'pad-deletes  auto'],
       ['relay urls', 'v1  http://127.0.0.1:8481/secret'],
