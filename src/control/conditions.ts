@@ -258,6 +258,25 @@ export const CONDITIONS: readonly Condition[] = [
     },
   },
   {
+    id: 'lag-trend',
+    title: 'The new network does not fall further behind',
+    isGate: false,
+    judge({ lagTrend }) {
+      // A gateway that has just started may switch: how large the lag is has been looked at above.
+      if (lagTrend === null) return judged(true, 'watched for less than half a minute', 'not growing', '');
+      const { before, since } = lagTrend;
+      return judged(
+        since <= before,
+        since <= before
+          ? `at least ${since} blocks lately, up to ${before} before`
+          : `${since} blocks or more, ${before} at most before`,
+        'not growing',
+        'the drain would take longer than now: see `relay status` for a listener that cannot keep up',
+        'warn',
+      );
+    },
+  },
+  {
     id: 'reserve',
     title: 'Enough old blocks are left before End',
     isGate: true,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { messageOf } from '../model/index.js';
 import { waitFor } from '../platform/index.js';
 import { CONDITIONS, type ConditionSettings, type Judgement, type Verdict } from './conditions.js';
@@ -44,8 +45,11 @@ const SETTLE_MS = 2500;
 export async function runPreflight(
   context: PreflightContext,
   ports: ControlPorts,
-  signal: AbortSignal,
+  end: AbortSignal,
 ): Promise<PreflightReport> {
+  // Every check listens at once, which is no leak: Node warns from the eleventh on.
+  const signal = AbortSignal.any([end]);
+  setMaxListeners(0, signal);
   const { clock, metrics } = ports;
   const begun = clock.monotonic();
   const at = new Date(clock.now()).toISOString();

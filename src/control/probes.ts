@@ -155,6 +155,20 @@ export const PROBES: readonly Probe[] = [
     },
   },
   {
+    id: 'empty-chain-ids',
+    title: 'Every client names the chain that it signs for',
+    async run(_context, { metrics }) {
+      const refused = (await metrics.rejections.get()).values
+        .filter(({ labels }) => labels.reason === 'chain_id_required')
+        .reduce((sum, { value }) => sum + value, 0);
+      const all = (await metrics.writes.get()).values.reduce((sum, { value }) => sum + value, 0);
+      const value = `${refused} refused, ${all} writes since the gateway started`;
+      const remedy =
+        'these writes are refused before and after the switch: set the chain id in these clients (GET /migration/v1 tells it)';
+      return refused === 0 ? pass(value, '0 refused') : warn(value, '0 refused', remedy);
+    },
+  },
+  {
     id: 'left-overs',
     title: 'Nothing of an earlier attempt is left',
     async run({ state }) {

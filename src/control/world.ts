@@ -1,5 +1,6 @@
 import type { Height, NetworkName, ReplicationStatus } from '../model/index.js';
 import type { MigrationView, NetworkView, NodeView, WatermarkView } from '../routing/index.js';
+import { createLagTrend, type LagTrend } from './lag-trend.js';
 import type { ControlPorts } from './ports.js';
 
 /** Everything that decisions are taken from, read at one moment. */
@@ -10,6 +11,8 @@ export interface World {
   readonly new: NetworkView | null;
   readonly replication: ReplicationStatus;
   readonly watermark: WatermarkView;
+  /** Null until it was watched for half a minute. */
+  readonly lagTrend: LagTrend | null;
   /** Start and End as the new network knows them. */
   readonly announced: { readonly startHeight: Height; readonly endHeight: Height } | null;
   /** Writes to the old network without a final outcome, and those of them that nobody answered. */
@@ -20,11 +23,12 @@ export interface World {
   readonly headAge: Readonly<Record<NetworkName, number | null>>;
 }
 
-/** Reads the world; remembers only when heads moved. */
+/** Reads the world; remembers only when heads moved and what the lag was lately. */
 export function createWorldReader(
   ports: Pick<ControlPorts, 'clock' | 'nodes' | 'replication' | 'ledger' | 'proxy'>,
 ): () => World {
   const { clock, nodes, replication, ledger, proxy } = ports;
+  const trendOf = createLagTrend();
   const heads = new Map<NetworkName, { height: Height; movedAt: number | null }>();
 
   const headAge = (network: NetworkName, view: NetworkView | null): number | null => {
@@ -40,12 +44,14 @@ export function createWorldReader(
     const oldView = nodes.view('old');
     const newView = nodes.view('new');
     const open = ledger.unresolved('old');
+    const watermark = replication.watermark();
     return {
       at: clock.now(),
       old: oldView,
       new: newView,
       replication: replication.status(),
-      watermark: replication.watermark(),
+      watermark,
+      lagTrend: trendOf(watermark.lagBlocks, clock.monotonic()),
       announced: replication.announced?.() ?? null,
       openOld: open.length,
       unknownOld: open.filter(entry => entry.state === 'unknown').length,

@@ -45,6 +45,10 @@ interface Setting {
   isPrivate: boolean;
   movesHead: boolean;
   hangs: boolean;
+  /** The lag grows for 40 s, and is still within the limit. */
+  isFallingBack: boolean;
+  /** Writes without a chain id that were refused. */
+  unnamed: number;
   before?: (control: Control) => Promise<unknown>;
 }
 
@@ -75,6 +79,8 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
     isPrivate: false,
     movesHead: true,
     hangs: false,
+    isFallingBack: false,
+    unnamed: 0,
   };
   change(setting);
   const ports = world.ports();
@@ -110,12 +116,23 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
       announced: () => setting.announced,
     },
   };
+  if (setting.unnamed > 0) made.metrics.rejections.inc({ reason: 'chain_id_required' }, setting.unnamed);
+  made.metrics.rejections.inc({ reason: 'overloaded' }, 3);
   control = createControl(setting.options, made);
   await control.start();
   await settle();
   if (setting.movesHead) world.newHead += 1;
   await world.changed();
   await setting.before?.(control);
+  if (setting.isFallingBack) {
+    for (const lag of [1, 2, 4, 5]) {
+      world.oldHead = world.applied! + lag;
+      await world.clock.advance(10_000);
+      await world.changed();
+    }
+    world.newHead += 1;
+    await world.changed();
+  }
   const report = control.preflight();
   let isDone = false;
   void report.then(() => (isDone = true));
@@ -241,6 +258,8 @@ describe('preflight', () => {
     ],
     ['new nodes that follow past the relay', 'listeners', 'warn', s => void (s.validators = [])],
     ['a lag above the limit', 'lag', 'fail', s => void (s.world.applied = 140)],
+    ['a lag that grows', 'lag-trend', 'warn', s => void (s.isFallingBack = true)],
+    ['writes that name no chain', 'empty-chain-ids', 'warn', s => void (s.unnamed = 2)],
     ['End too near', 'reserve', 'fail', s => void (s.world.oldHead = s.world.applied = 995)],
     ['time for one attempt only', 'time-left', 'warn', s => void (s.world.oldHead = s.world.applied = 960)],
     [
