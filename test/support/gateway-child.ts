@@ -30,7 +30,7 @@ export interface GatewayChildOptions {
   readonly old: { readonly chainId: string; readonly urls: readonly string[] };
   readonly new: { readonly chainId: string; readonly urls: readonly string[] };
   readonly listenerPaceMs: number;
-  /** Source file to run instead of `main.ts`. */
+  /** Source file, or a compiled one, to run instead of `main.ts`. */
   readonly entry?: string;
   readonly configLines?: readonly string[];
 }
@@ -80,10 +80,14 @@ export async function createGatewayChild(options: GatewayChildOptions): Promise<
     ended,
     async start(env = {}) {
       const log = openSync(join(folder, 'gateway.log'), 'a');
-      const started = spawn(process.execPath, ['--import', 'tsx', entry, 'serve', '-c', configFile], {
-        stdio: ['ignore', log, log],
-        env: { ...process.env, ...env },
-      });
+      const started = spawn(
+        process.execPath,
+        [...(entry.endsWith('.ts') ? ['--import', 'tsx'] : []), entry, 'serve', '-c', configFile],
+        {
+          stdio: ['ignore', log, log],
+          env: { ...process.env, ...env },
+        },
+      );
       closeSync(log);
       child = started;
       exit = new Promise(resolve => started.once('exit', resolve));

@@ -63,7 +63,8 @@ export type UndecidedRecord = (typeof UNDECIDED)[number];
 
 /**
  * Every record at which a run must have killed a gateway at least once. The other records of the machine (an effect that cannot be
- * done at all, a preflight that fails, a stream that stopped, alarms of half a minute, commands in rarer phases) are the model test's (test/chaos/sim).
+ * done at all, a preflight that fails, a stream that stopped, alarms of half a minute, commands in rarer
+ * phases) are the model test's (test/chaos/sim).
  */
 export const RECORDS: readonly string[] = [...UNDECIDED, ...DECIDED, ...HALTED];
 

@@ -7,10 +7,12 @@
  * 0 only if all is well. No trial begins that would not end in N seconds by what earlier ones took, and everything ends
  * ALLOWANCE_MS after them. Repeat with the same seed for the same choices; what the operating system does with them is its own.
  */
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createRandom } from '../../../src/devnet/demo/random.js';
 import { messageOf } from '../../../src/model/index.js';
 import { sleep, systemClock } from '../../../src/platform/index.js';
+import { compile } from './compile.js';
 import { disturbed, endInside } from './disturbances.js';
 import { everyExposure, exposing } from './exposures.js';
 import { killsAtEnd, killsInSwitch } from './kills.js';
@@ -63,6 +65,7 @@ async function main(): Promise<number> {
     mutants,
   });
   const tookMs = new Map<string, number>();
+  const program = await compile(fileURLToPath(new URL('./gateway.ts', import.meta.url)));
   let trialSeed = seed * 1000;
 
   /** Runs a trial if it can end in time; true when it was begun. */
@@ -78,7 +81,7 @@ async function main(): Promise<number> {
     const tell = (text: string): void => say(`${name}: ${text}`);
     try {
       const result = await runTrial(
-        { seed: own, random: createRandom(own, 5), deadline, say: tell, ...options },
+        { seed: own, random: createRandom(own, 5), deadline, say: tell, entry: program.entry, ...options },
         story,
       );
       if (options.mutant === undefined) tally.add(name, result);
@@ -124,6 +127,7 @@ async function main(): Promise<number> {
     tally.failed('run', `not at its end ${ALLOWANCE_MS / 1000} s after its time`);
     await Promise.race([endAll(), sleep(systemClock, 5000)]);
   }
+  await program.remove();
   const { json, words, isWell } = report(tally, { seed, repeat, durationMs: performance.now() - begun });
   process.stdout.write(`${JSON.stringify(json)}\n${words}\n`);
   return isWell ? 0 : 1;

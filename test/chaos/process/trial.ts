@@ -1,6 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startLoad } from '../../../src/devnet/demo/load/process.js';
 import type { LoadReport } from '../../../src/devnet/demo/load/records.js';
 import { sendBarrier } from '../../../src/devnet/demo/owner.js';
@@ -41,6 +40,8 @@ export interface Trial {
 }
 
 export interface TrialOptions {
+  /** Program of the gateway (gateway.ts), compiled. */
+  readonly entry: string;
   readonly seed: number;
   readonly random: Random;
   readonly deadline: number;
@@ -80,7 +81,7 @@ export async function runTrial(options: TrialOptions, story: (trial: Trial) => P
     rows: ROWS,
     listenerPaceMs: 1000,
     gateway: {
-      entry: fileURLToPath(new URL('./gateway.ts', import.meta.url)),
+      entry: options.entry,
       configLines: ['cutover: { coolDownMs: 200, lagBlocksMax: 30, reserveBlocks: 0 }'],
     },
   });
