@@ -178,17 +178,27 @@ export const commandResult = z
 export const attemptStory = z
   .looseObject({
     id: z.string(),
-    kind: z.enum(['switch', 'rehearsal', 'halt']),
+    kind: z.enum(['switch', 'rehearsal', 'halt', 'roll', 'offline']),
     by: z.string(),
     reason: z.string(),
     startedAt: isoTime,
     endedAt: isoTime.nullable(),
-    result: z.enum(['switched', 'rehearsed', 'aborted', 'overtaken']).nullable().describe('Null while it runs.'),
+    result: z
+      .enum(['switched', 'rehearsed', 'aborted', 'overtaken', 'finished', 'ended'])
+      .nullable()
+      .describe('Null while it runs.'),
     outcome: z.string().nullable().describe('In words: what went wrong, or what was done.'),
     drainHeight: height.nullable(),
     applied: height.nullable().describe('Watermark at the decision.'),
     holdMs: z.number().nullable().describe('From the hold to the decision or the release.'),
-    steps: z.array(z.looseObject({ phase: z.enum(PHASES), at: isoTime, ms: z.number().nullable() })),
+    steps: z.array(
+      z.looseObject({
+        phase: anyPhase,
+        about: z.string().optional().describe("The strategy's own word, and the node it is about."),
+        at: isoTime,
+        ms: z.number().nullable(),
+      }),
+    ),
   })
   .meta({ id: 'Attempt' });
 

@@ -22,6 +22,7 @@ import { observe } from './observe.js';
 import type { ControlPorts } from './ports.js';
 import { runPreflight, type PreflightReport } from './preflight.js';
 import { auditOf, statusOf, type AuditEntry, type ControlStatus } from './status.js';
+import type { StrategyStory } from './strategy-history.js';
 import { createWorldReader } from './world.js';
 
 export interface ControlOptions {
@@ -78,7 +79,7 @@ export interface Control {
   preflight(signal?: AbortSignal): Promise<PreflightReport>;
   status(): ControlStatus;
   /** Attempts, oldest first. */
-  history(): readonly AttemptStory[];
+  history(): readonly (AttemptStory | StrategyStory)[];
   /** Commands, taken and refused, oldest first. */
   audit(): readonly AuditEntry[];
   /** Resolves when the attempt has ended, with its story; undefined at the time limit. */

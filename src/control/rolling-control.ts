@@ -79,9 +79,11 @@ export function createRollingControl(options: RollingOptions, ports: StrategyPor
       loop,
       phaseOf,
       waitsFor: rollingWaitsFor,
-      attemptOf: ({ roll }) => roll?.id ?? null,
+      attemptOf: ({ roll }) => roll,
+      aboutOf: ({ phase, node, stop: why }) =>
+        phase === 'stopped' ? `stopped: ${why?.evidence ?? ''}` : node === null ? phase : `${node} ${phase}`,
       heightOf: () => null,
-      lastOf: ({ last }) => (last === null ? null : `${last.roll} ${last.result}: ${last.reason}`),
+      lastOf: ({ last }) => last && { ...last, id: last.roll },
       checks: async signal => (await plan(signal)).checks.map(asCheck),
       advice: 'use `switchyard upgrade plan` and `switchyard upgrade watch`',
       begin: () => void guardRoll(shared, () => loop.state(), push, stop.signal),

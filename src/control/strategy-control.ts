@@ -4,6 +4,7 @@ import type { Intent } from '../routing/index.js';
 import type { HandWork, Machine, Routing, StepMarks } from '../strategies/index.js';
 import type { Control } from './control.js';
 import type { PreflightCheck, PreflightReport } from './preflight.js';
+import { tellStories, type StoryTeller } from './strategy-history.js';
 import type { StrategyLoop } from './strategy-loop.js';
 import type { StrategyPorts } from './strategy-ports.js';
 
@@ -17,10 +18,12 @@ interface Parts<S extends StepMarks & { readonly phase: string }, E> {
   /** What the rest of the gateway calls a phase of this strategy. */
   readonly phaseOf: (state: S) => AnyPhase;
   readonly waitsFor: (state: S) => string | null;
-  /** Id of what is under way. */
-  readonly attemptOf: (state: S) => string | null;
+  /** What is under way. */
+  readonly attemptOf: StoryTeller<S>['attemptOf'];
   readonly heightOf: (state: S) => number | null;
-  readonly lastOf: (state: S) => string | null;
+  readonly lastOf: StoryTeller<S>['lastOf'];
+  /** Its own word for a phase, and the node whose turn it is. */
+  readonly aboutOf: (state: S) => string;
   readonly checks: (signal: AbortSignal) => Promise<readonly PreflightCheck[]>;
   /** Which command does what the switch's own would do. */
   readonly advice: string;
@@ -98,19 +101,24 @@ export function createStrategyControl<S extends StepMarks & { readonly phase: st
         phase: phase(),
         epoch: loop.epoch(),
         writeNetwork: writes.kind === 'send' ? writes.network : 'none',
-        attempt: parts.attemptOf(state),
+        attempt: parts.attemptOf(state)?.id ?? null,
         waitingFor: parts.waitsFor(state),
         drainHeight: parts.heightOf(state),
         phaseSince: new Date(state.since === 0 ? clock.now() : state.since).toISOString(),
         deadline: null,
         notReady: [],
         endWarning: null,
-        lastOutcome: parts.lastOf(state),
+        lastOutcome: outcomeOf(parts.lastOf(state)),
         postponed: null,
         journalFault: loop.fault(),
       };
     },
-    history: () => [],
+    history: () =>
+      tellStories(loop.states(), {
+        ...parts,
+        kind: parts.strategy === 'rolling' ? 'roll' : 'offline',
+        isOpen: state => machine.routing(state, clock.now()).writes.kind === 'send',
+      }),
     audit: () =>
       loop.audit().map(entry => ({
         ...entry,
@@ -120,6 +128,9 @@ export function createStrategyControl<S extends StepMarks & { readonly phase: st
     outcome: async () => undefined,
   };
 }
+
+const outcomeOf = (last: ReturnType<StoryTeller<unknown>['lastOf']>): string | null =>
+  last === null ? null : `${last.id} ${last.result}: ${last.reason}`;
 
 const UNKNOWN: Omit<Intent, 'strategy'> = {
   epoch: 0,

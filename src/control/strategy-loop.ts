@@ -32,6 +32,8 @@ export interface StrategyLoop<S, E> {
   epoch(): number;
   fault(): string | null;
   audit(): readonly CommandRecord[];
+  /** Every state that the journal tells, oldest first, with the time of its record. */
+  states(): readonly { readonly at: number; readonly state: S }[];
   close(): void;
 }
 
@@ -158,6 +160,18 @@ export function createStrategyLoop<S extends StrategyState, E extends StrategyEv
         if (kind === name) before = phase;
       }
       return audit;
+    },
+    states() {
+      const told: { at: number; state: S }[] = [];
+      let now = machine.initial;
+      for (const record of journal.records()) {
+        if (record.kind !== name) continue;
+        const next = machine.transition(now, (record.data as { event: E }).event);
+        if (isRefused(next)) break;
+        told.push({ at: record.at, state: next });
+        now = next;
+      }
+      return told;
     },
     close: () => void (closed = true),
   };

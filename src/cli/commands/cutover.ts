@@ -15,7 +15,7 @@ import {
 import { CliError, EXIT, usage } from '../errors.js';
 import { note, printResult } from '../io.js';
 import { duration, stamp } from '../text/format.js';
-import { padEnd } from '../text/style.js';
+import { padEnd, printableText } from '../text/style.js';
 import { table, wrap } from '../text/table.js';
 import { pause } from './status.js';
 
@@ -230,7 +230,10 @@ export function historyText(attempts: readonly AttemptStory[], width: number): s
           ? []
           : [`drain height ${attempt.drainHeight}, applied ${attempt.applied ?? '-'}`]),
       ];
-      const steps = attempt.steps.map(step => [step.phase, step.ms === null ? 'lasts' : duration(step.ms)]);
+      const steps = attempt.steps.map(step => [
+        printableText(step.about ?? step.phase),
+        step.ms === null ? 'lasts' : duration(step.ms),
+      ]);
       return [
         head,
         ...facts.flatMap(fact => wrap(fact, width - 2).map(line => `  ${line}`)),

@@ -300,11 +300,11 @@ export function createModel(clock: ReturnType<typeof modelClock>) {
   return { addNetwork, ports, networks };
 }
 
-/** Seeds of one test: `STRATEGIES_SEED` repeats a single run. */
+/** Seeds of one test: `STRATEGIES_SEED` repeats a single run, or begins as many as `STRATEGIES_RUNS` asks for. */
 export function seedsOf(count: number): readonly number[] {
   const fixed = process.env['STRATEGIES_SEED'];
-  if (fixed !== undefined) return [Number(fixed)];
-  const first = Math.floor(Math.random() * 1_000_000);
+  if (fixed !== undefined && process.env['STRATEGIES_RUNS'] === undefined) return [Number(fixed)];
+  const first = fixed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(fixed);
   return Array.from({ length: count }, (_, i) => first + i);
 }
 

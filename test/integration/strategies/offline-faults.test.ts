@@ -179,6 +179,17 @@ describe(`offline migration of a model network (${RUNS} runs each)`, { timeout: 
         reads: 'new',
       });
       expect(here.control().status()).toMatchObject({ phase: 'switched', writeNetwork: 'new' });
+      const [story] = here.control().history();
+      expect(story).toMatchObject({
+        id: 'offline-1',
+        kind: 'offline',
+        result: 'switched',
+        drainHeight: here.old.head(),
+      });
+      expect(story!.steps.map(({ phase }) => phase)).toEqual([
+        ...['draining', 'stopping', 'frozen', 'building', 'verified', 'committed', 'opening', 'switched'],
+      ]);
+      expect(story!.holdMs).toBeGreaterThan(0);
     }));
 
   it('goes on after a kill before any step', () =>

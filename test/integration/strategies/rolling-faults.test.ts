@@ -181,6 +181,21 @@ describe('rolling upgrade of a model network', () => {
       if (state.roll!.leader?.source === 'configured') expect(state.roll!.done.at(-1)!.node).toBe('old-1');
       expect(network.nodes.every(({ drained, up }) => up && !drained)).toBe(true);
       expect(control.intent().writes.kind).toBe('send');
+      const [story, ...more] = control.history();
+      expect(more).toEqual([]);
+      expect(story).toMatchObject({
+        id: 'roll-1',
+        kind: 'roll',
+        by: 'ann',
+        result: 'finished',
+        endedAt: state.last!.at,
+      });
+      // One node after another, and no step of theirs is left out.
+      const turns = state.roll!.done.flatMap(({ node }) => [`${node} ready`, `${node} away`, `${node} comparing`]);
+      expect(
+        story!.steps.map(step => ('about' in step ? step.about : '')).filter(about => turns.includes(about)),
+      ).toEqual(turns);
+      expect(story!.steps.every(({ ms }) => ms !== null)).toBe(true);
       control.destroy();
     }
   });
