@@ -246,7 +246,8 @@ export function decide(
   snapshot: RoutingSnapshot,
   hints: Hints = NO_HINTS,
 ): Decision {
-  return explain(cls, facts, snapshot, hints).decision;
+  const call: Call = { cls, facts, hints, snapshot };
+  return decisionOf(RULES[ruleFor(call)]!, call);
 }
 
 export interface Explanation {
@@ -264,13 +265,18 @@ export function explain(
   hints: Hints = NO_HINTS,
 ): Explanation {
   const call: Call = { cls, facts, hints, snapshot };
-  for (let i = 0; i < RULES.length; i++) {
-    const rule = RULES[i]!;
-    if (!rule.applies(call)) continue;
-    return { rule, passed: RULES.slice(0, i), decision: withNodes(rule.decide(call), call) };
-  }
+  const index = ruleFor(call);
+  const rule = RULES[index]!;
+  return { rule, passed: RULES.slice(0, index), decision: decisionOf(rule, call) };
+}
+
+const decisionOf = (rule: Rule, call: Call): Decision => withNodes(rule.decide(call), call);
+
+/** Index of the first rule that applies. */
+function ruleFor(call: Call): number {
   // Every class has a rule without further condition; the table test walks all of them.
-  throw new Error(`no routing rule for class ${cls}`);
+  for (let i = 0; i < RULES.length; i++) if (RULES[i]!.applies(call)) return i;
+  throw new Error(`no routing rule for class ${call.cls}`);
 }
 
 /** Networks without any node that could answer leave the order; none left is `no_node`. */
