@@ -8,7 +8,7 @@ import type { Refusal } from './errors.js';
 import { createFlights, type Flights } from './flights.js';
 import { createHeldLog, endingWord, type HeldFate, type HeldLog } from './held-log.js';
 import { createHold, type Hold, type HoldLimits } from './hold.js';
-import type { ProxyLimits, ProxyPorts } from './ports.js';
+import type { LedgerRecord, ProxyLimits, ProxyPorts } from './ports.js';
 import type { ReadGate } from './read-gate.js';
 import { OWN_ID, refusalReply, type Reply } from './reply.js';
 import type { Shield } from './shield.js';
@@ -57,6 +57,8 @@ export interface WritesPorts extends Pick<
 
 /** Rounds of hold and release one write can go through before it is given up: two switches would be many. */
 const ROUNDS_MAX = 8;
+
+const isOver = (state: LedgerRecord['state']): boolean => state === 'rejected' || state === 'dead';
 
 /**
  * The path of a write: read, decide, (hold), order by account, record durably, look again, send once, learn the outcome.
@@ -115,7 +117,8 @@ export function createWrites(options: WritesOptions, ports: WritesPorts): Writes
     let leave: (() => void) | null = null;
     let admitted = false;
     let snapshot = context.snapshot;
-    let standing: Standing = 'new';
+    // Sent again by its client while the first copy waits for a block: the ledger counts it already.
+    let standing: Standing = earlier === undefined || isOver(earlier.state) ? 'new' : 'placed';
     let giveBack: (() => void) | null = null;
     let heldMs = 0;
     const place = (network: NetworkName): void => {
