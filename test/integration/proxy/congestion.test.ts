@@ -24,6 +24,10 @@ test('a network is given what it digests; the rest waits for its blocks in the o
   await create(8000);
   const sent = sendAll(8);
   await until(() => delivered() === ROOM && waiting() === 5);
+  // A copy of what waits for its block already takes no place of its own.
+  const again = await harness.post(broadcastBody(sent[0]!.tx));
+  expect(again.text).toContain(sent[0]!.tx.hash);
+  expect(again.json.error?.data?.['reason']).toBeUndefined();
   const request = Buffer.from(broadcastBody(makeTx(1, { key: 100 })));
   const explained = harness.proxy.explain(request);
   expect(explained.decision).toMatchObject({ kind: 'hold', reason: 'congested' });
@@ -36,7 +40,8 @@ test('a network is given what it digests; the rest waits for its blocks in the o
   harness.old.mine();
   const answers = await Promise.all(sent.map(({ answer }) => answer));
   for (const [i, { json }] of answers.entries()) expect(json.result?.['tx_hash']).toBe(sent[i]!.tx.hash);
-  expect([...harness.old.deliveries.values()]).toEqual(sent.map(() => 1));
+  // The copy reached the node as well, which knows its hash.
+  expect([...harness.old.deliveries.values()]).toEqual(sent.map((_, i) => (i === 0 ? 2 : 1)));
   const counts = harness.proxy.heldWrites().counts;
   expect(counts).toEqual({ entered: 5, released: 5, expired: 0, full: 0, gone: 0 });
 });

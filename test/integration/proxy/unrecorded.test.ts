@@ -17,7 +17,7 @@ test.each([
     harness = await createHarness({
       proxy: { writes: { holdMs: 400, holdMax: 10, holdBytesMax: 1_000_000, unminedMax: 1 } },
     });
-    const { admit } = harness.ledger;
+    const admit = harness.ledger.admit.bind(harness.ledger);
     harness.ledger.admit = () => Promise.reject(error);
     const tx = makeTx(1);
     for (let i = 0; i < 3; i++) {
