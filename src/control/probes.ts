@@ -169,6 +169,17 @@ export const PROBES: readonly Probe[] = [
     },
   },
   {
+    id: 'verification',
+    title: 'The last whole comparison of the tables found nothing that differs',
+    async run(_context, { metrics }) {
+      const found = (await metrics.verificationDifferences.get()).values.reduce((sum, { value }) => sum + value, 0);
+      // Not a failure: what differs may be meant, such as a table that only the new network has.
+      return found === 0
+        ? pass('no known differences', '0')
+        : warn(`${found} differences`, '0', '`switchyard verify` lists them; run it again once they are put right');
+    },
+  },
+  {
     id: 'left-overs',
     title: 'Nothing of an earlier attempt is left',
     async run({ state }) {

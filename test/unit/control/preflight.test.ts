@@ -49,6 +49,8 @@ interface Setting {
   isFallingBack: boolean;
   /** Writes without a chain id that were refused. */
   unnamed: number;
+  /** What the last whole comparison found. */
+  differences: number;
   before?: (control: Control) => Promise<unknown>;
 }
 
@@ -81,6 +83,7 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
     hangs: false,
     isFallingBack: false,
     unnamed: 0,
+    differences: 0,
   };
   change(setting);
   const ports = world.ports();
@@ -118,6 +121,7 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
   };
   if (setting.unnamed > 0) made.metrics.rejections.inc({ reason: 'chain_id_required' }, setting.unnamed);
   made.metrics.rejections.inc({ reason: 'overloaded' }, 3);
+  made.metrics.verificationDifferences.set(setting.differences);
   control = createControl(setting.options, made);
   await control.start();
   await settle();
@@ -260,6 +264,7 @@ describe('preflight', () => {
     ['a lag above the limit', 'lag', 'fail', s => void (s.world.applied = 140)],
     ['a lag that grows', 'lag-trend', 'warn', s => void (s.isFallingBack = true)],
     ['writes that name no chain', 'empty-chain-ids', 'warn', s => void (s.unnamed = 2)],
+    ['tables that differ', 'verification', 'warn', s => void (s.differences = 3)],
     ['End too near', 'reserve', 'fail', s => void (s.world.oldHead = s.world.applied = 995)],
     ['time for one attempt only', 'time-left', 'warn', s => void (s.world.oldHead = s.world.applied = 960)],
     [
