@@ -8,7 +8,7 @@ import { adminPorts } from './gateway/admin.js';
 import { proxyOptions } from './gateway/proxy.js';
 import { createDecider, type Decider, type DeciderInputs } from './gateway/strategies.js';
 import { createSnapshotSource, gatewayStatus, migrationPublic, type SnapshotSource } from './gateway/view.js';
-import { GatewayError, messageOf, type GatewayStatus } from './model/index.js';
+import { GatewayError, messageOf, type GatewayStatus, type NetworkName } from './model/index.js';
 import { createNodes, type Nodes } from './nodes/index.js';
 import { lockFolder, sleep, writeFileAtomic, type Clock, type FolderLock } from './platform/index.js';
 import { createProxy, type Proxy, type ProxyPorts } from './proxy/index.js';
@@ -16,6 +16,7 @@ import {
   createRecentVerifier,
   createReplication,
   createVerifier,
+  type RecentVerifier,
   type Replication,
   type Verifier,
 } from './replication/index.js';
@@ -76,6 +77,7 @@ export interface Rooms extends Pick<Decider, 'rolling' | 'offline'> {
   readonly journal: Journal;
   readonly replication: Replication;
   readonly verifier: Verifier;
+  readonly recent: RecentVerifier;
   readonly control: Control;
   readonly proxy: Proxy;
   readonly snapshots: SnapshotSource;
@@ -156,6 +158,12 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
       if (config.migration.strategy === 'zero-downtime')
         addresses = { ...addresses, relay: (await replication.start()).relayAddress };
       await control.start();
+      if (config.migration.strategy === 'zero-downtime') {
+        rooms.recent.start({
+          applied: () => replication.watermark().applied,
+          resting: () => !takesWrites(control, 'old'),
+        });
+      }
       snapshots.start();
       addresses = { ...addresses, public: (await proxy.start()).address };
       const { ledger } = rooms;
@@ -178,6 +186,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
           await rooms.proxy.close();
           rooms.snapshots.close();
           await rooms.control.close();
+          await rooms.recent.close();
           await rooms.replication.close();
           await rooms.nodes.close();
           await rooms.journal.close();
@@ -196,6 +205,7 @@ export function createGateway(initial: Config, platform: GatewayPlatform): Gatew
       upkeep?.close();
       rooms?.proxy.destroy(reason);
       rooms?.control.destroy(reason);
+      void rooms?.recent.close();
       rooms?.replication.destroy(reason);
       rooms?.nodes.destroy(reason);
       admin?.destroy(reason);
@@ -233,6 +243,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
     { ...shared, nodes, archive, isOurs: hash => ledger.get(hash) !== undefined },
   );
   const verifier = createVerifier({}, { ...shared, nodes });
+  const recent = createRecentVerifier({ ...shared, nodes, archive });
 
   // Control and proxy each need a little of the other: control waits for the proxy's writes to end, the proxy follows the
   // intent that control publishes. The proxy reads it through the snapshot, which breaks the circle.
@@ -249,7 +260,7 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       nodes,
       replication: { ...replication, announced: () => announcedBy(replication) },
       ledger,
-      verifier: createRecentVerifier({ ...shared, nodes, archive }),
+      verifier: recent,
       proxy: {
         quiesced: (epoch, signal) => proxyOf().quiesced(epoch, signal),
         held: () => proxyOf().held(),
@@ -283,7 +294,24 @@ async function buildRooms(current: () => Config, platform: GatewayPlatform): Pro
       secret: await sessionSecret(config.dataDir),
     }),
   );
-  return { ...decider, nodes, archive, ledger, answers, journal, replication, verifier, proxy: late.proxy, snapshots };
+  return {
+    ...decider,
+    nodes,
+    archive,
+    ledger,
+    answers,
+    journal,
+    replication,
+    verifier,
+    recent,
+    proxy: late.proxy,
+    snapshots,
+  };
+}
+
+function takesWrites(control: Control, network: NetworkName): boolean {
+  const { writes } = control.intent();
+  return writes.kind === 'send' && writes.network === network;
 }
 
 /** Start and End as the new network was told them: own End and a shifted timeline differ from the old network's. */

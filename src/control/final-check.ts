@@ -31,8 +31,13 @@ export async function checkFinally(height: Height, context: FinalCheckContext): 
   const problems = [...contradictions(seen)];
   if (problems.length === 0 && verifier !== undefined) {
     try {
-      const { differences } = await verifier.verifyRecent(appliedHeight(seen) ?? height, signal);
-      if (differences > 0) problems.push(`${differences} of the rows changed last differ between the networks`);
+      const recent = await verifier.verifyRecent(appliedHeight(seen) ?? height, signal);
+      const { differences, leftOut, heightsLeftOut, examples } = recent;
+      if (differences > 0)
+        problems.push(`${differences} of the rows changed last differ between the networks: ${examples.join(', ')}`);
+      // What was not looked at is not known to be equal: writes go on, and a later attempt finds less left to compare.
+      if (leftOut > 0 || heightsLeftOut > 0)
+        problems.push(`${leftOut} changed rows and ${heightsLeftOut} heights could not be compared in time`);
     } catch (error) {
       if (signal.aborted) return null;
       problems.push(`the rows changed last could not be compared: ${messageOf(error)}`);

@@ -74,6 +74,15 @@ export interface ProxyPort {
 }
 
 export interface VerifierPort {
-  /** Differing keys among the rows that the newest heights up to `upTo` changed; must end within the signal. */
-  verifyRecent(upTo: Height, signal: AbortSignal): Promise<{ readonly differences: number }>;
+  /** What is left to compare of the rows changed up to `upTo`, and how much of it there was no time for; must end within the signal. */
+  verifyRecent(
+    upTo: Height,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly differences: number;
+    /** Table and key of some of them. */
+    readonly examples: readonly string[];
+    readonly leftOut: number;
+    readonly heightsLeftOut: number;
+  }>;
 }

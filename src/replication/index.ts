@@ -30,5 +30,5 @@ export {
 export type { Insight } from './insight.js';
 export type { ListedLoss, Losses } from './loss-watch.js';
 export type { Finding } from './findings.js';
-export { createRecentVerifier, type RecentComparison, type RecentVerifier } from './verify/recent.js';
+export { createRecentVerifier, type RecentComparison, type RecentState, type RecentVerifier } from './verify/recent.js';
 export { digestTables, type TableDigest } from './verify/digest.js';
