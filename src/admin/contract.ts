@@ -590,6 +590,14 @@ export const routes = {
     params: heightParams,
     response: changesetView,
   }),
+  decide: route({
+    method: 'post',
+    path: '/v1/replication/heights/{height}/decide',
+    summary: 'Says which version of a height is right when old nodes recorded different ones',
+    params: heightParams,
+    body: z.looseObject({ sha256: z.string().regex(/^[0-9a-f]{16,64}$/) }),
+    response: z.looseObject({ height, sha256: z.string() }),
+  }),
   repairs: route({
     method: 'get',
     path: '/v1/replication/repairs',

@@ -52,6 +52,13 @@ export function createHandlers(ports: AdminPorts): Handlers {
       changeset: async ({ params: { height } }: RouteInput<'changeset'>) =>
         (await changeset(height)) ?? missing(`old height ${height} is not in the archive`),
     }),
+    ...(ports.decide && {
+      decide: async ({ params: { height }, body: { sha256 } }: RouteInput<'decide'>) => ({
+        height,
+        sha256:
+          (await ports.decide!(height, sha256)) ?? missing(`no version ${sha256} of height ${height} is disputed`),
+      }),
+    }),
     ...(repairs && {
       repairs: () => ({ repairs: repairs(), ...(ports.insight && { losses: ports.insight().losses }) }),
     }),

@@ -96,6 +96,8 @@ export interface AdminPorts {
 
   /** Undefined when the height is not archived. */
   readonly changeset?: (height: number) => Promise<ChangesetView | undefined>;
+  /** Gives the whole hash of the version that was chosen; undefined when no such version is disputed. */
+  readonly decide?: (height: number, sha256: string) => Promise<string | undefined>;
   readonly insight?: () => ReplicationInsight;
   readonly repairs?: () => readonly RepairView[];
   readonly relayUrls?: () => readonly RelayUrl[];

@@ -45,6 +45,11 @@ export function adminPorts(rooms: Rooms, inputs: AdminInputs): AdminPorts {
     audit: () => control.audit(),
 
     changeset: height => Promise.resolve(changesetView(rooms, height)),
+    decide: async (height, prefix) => {
+      const versions = replication.difference()?.versions.filter(({ sha256 }) => sha256.startsWith(prefix)) ?? [];
+      const [chosen] = [...new Set(versions.map(({ sha256 }) => sha256))];
+      return chosen !== undefined && (await replication.decide(height, chosen)) ? chosen : undefined;
+    },
     insight: () => replication.insight(),
     repairs: () =>
       replication.repairs().map(({ name, state, count, reason }) => ({ repair: name, setting: state, count, reason })),

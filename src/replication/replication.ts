@@ -332,7 +332,7 @@ export function createReplication(options: ReplicationOptions, ports: Replicatio
       found.push({
         id: 'recorders-differ',
         text: tail.reason() ?? 'recorders differ',
-        cure: `decide which node is right for height ${disputed.height}, or drain the other one`,
+        cure: `compare both versions, then \`switchyard replication decide ${disputed.height} SHA256\`, or drain the node that is wrong`,
       });
     }
     return found;

@@ -313,6 +313,7 @@ export function createTail(options: TailOptions, ports: ReplicationPorts): Tail 
       if (difference?.height !== height || !difference.versions.some(version => version.sha256 === sha256))
         return false;
       await archive.setRecord(`decision/${height}`, { sha256, at: clock.now() });
+      difference = null;
       stopped = false;
       changes.notify();
       return true;

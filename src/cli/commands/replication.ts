@@ -35,6 +35,32 @@ export function addReplication(program: Command, context: CliContext): void {
     printResult(context.io, options.json === true, view, () => changesetText(view, lookOf(context).width));
   });
 
+  const decide = talksToGateway(
+    replication
+      .command('decide')
+      .argument('<height>', 'old height')
+      .argument('<sha256>', 'version that is right, at least its first 16 digits'),
+  )
+    .summary('which version is right when old nodes differ')
+    .description(
+      'Old nodes recorded different changes for a height, and the stream stands still. Names the version that is right; nodes that gave another one are passed over for it. `replication status` lists both versions.',
+    );
+  examples(decide, 'switchyard replication decide 1234 9f86d081884c7d65').action(
+    async (height: string, sha256: string, options: CommonOptions) => {
+      if (!/^[0-9a-f]{16,64}$/i.test(sha256)) throw usage(`${sha256} is not a hash of at least 16 hex digits`);
+      const result = await clientOf(options, context).call('decide', {
+        params: { height: heightOf(height) },
+        body: { sha256: sha256.toLowerCase() },
+      });
+      printResult(
+        context.io,
+        options.json === true,
+        result,
+        () => `height ${number(result.height)}: ${result.sha256} is taken; the stream goes on`,
+      );
+    },
+  );
+
   talksToGateway(replication.command('repairs'))
     .summary('what was rewritten and why')
     .description(

@@ -555,6 +555,7 @@ describe('replication and relay', () => {
               }
             : undefined,
         ),
+      decide: (_, prefix) => Promise.resolve('f'.repeat(64).startsWith(prefix) ? 'f'.repeat(64) : undefined),
       insight: () => ({
         findings: [{ id: 'x', text: 'the listener of v1 has not asked for 30 s', cure: 'start its kwild again' }],
         losses: {
@@ -600,6 +601,10 @@ describe('replication and relay', () => {
       oneObject((await cli(`${args} --json`)).stdout);
     }
     expect((await cli('replication show 8')).code).toBe(1);
+    const chosen = await cli('replication decide 7 ffffffffffffffff');
+    expect([chosen.code, chosen.stdout]).toEqual([0, `height 7: ${'f'.repeat(64)} is taken; the stream goes on\n`]);
+    expect((await cli('replication decide 7 eeeeeeeeeeeeeeee')).code).toBe(1);
+    expect((await cli('replication decide 7 ff')).code).toBe(64);
   });
 });
 
