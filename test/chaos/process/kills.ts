@@ -127,7 +127,10 @@ async function dieAt(
   modes.set(trial, mode);
   if (isHurried && pair.gateway.isRunning() && drive === wait && !record.startsWith('finished'))
     await pair.gateway.kill();
-  if (!isHurried && !pair.gateway.isRunning()) await trial.restart();
+  // The restart of a gateway that has given everything back: an attempt that died must be over first.
+  const needsRest = !isHurried || record === 'restarted>syncing';
+  if (needsRest && !pair.gateway.isRunning()) await trial.restart();
+  if (isHurried && needsRest) await pair.gateway.kill();
   await trial.conditions({ kill });
   // Many points end the process while it starts or while it answers.
   if (!pair.gateway.isRunning()) await trial.restart('goes on').catch(() => undefined);
