@@ -103,7 +103,8 @@ async function runWorld(seed: number, variant: GateVariant, stats: ReadStats): P
         const node = world.nodes.find(n => n.network === sent.network && n.isAlive && n.state >= (block ?? Infinity));
         if (block === null || node === undefined) continue;
         stats.ownWrites++;
-        if (random() < 0.5) learn(gate.delivered(reader(), node.view, block));
+        // A node that catches up takes no transactions: by the time it answers one with its block it is seen to be up.
+        if (random() < 0.5 || node.view.state !== 'up') learn(gate.delivered(reader(), node.view, block));
         // A sync answer: no height is read from it, and it shows the state after its block.
         else learn(gate.delivered(reader(), node.view));
         return took(sent.network === 'old' ? { old: block, new: 0 } : { old: 0, new: block });
