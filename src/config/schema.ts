@@ -186,6 +186,10 @@ export const configSchema = z.strictObject({
           'Old blocks that must be left before End for a switch to begin.',
         ),
         coolDownMs: fixed(z.int().min(0).max(3_600_000).default(5_000), 'Pause after an aborted attempt, ms.'),
+        differencesMax: fixed(
+          z.int().min(0).max(1_000_000).default(0),
+          'Rows known to differ between the networks with which a switch may commit all the same; `verify` lists them.',
+        ),
         endWarningsMs: fixed(
           z.array(z.int().min(0).max(31_536_000_000)).length(3).default([86_400_000, 3_600_000, 600_000]),
           'Time left until the old network ends at which status, log and metrics warn, ms: three margins.',

@@ -34,6 +34,7 @@ export interface ControlOptions {
     readonly reserveBlocks: number;
     readonly coolDownMs: number;
     readonly endWarningsMs: readonly number[];
+    readonly differencesMax: number;
   };
   /** config `writes`. */
   readonly writes: { readonly holdMs: number; readonly holdBytesMax: number };
@@ -119,7 +120,14 @@ export function createControl(options: ControlOptions, ports: ControlPorts): Con
       signal,
     );
 
-  const effects = createEffectRunner({ ports, budgets, world, preflight: checks, push: event => loop.push(event) });
+  const effects = createEffectRunner({
+    ports,
+    budgets,
+    differencesMax: options.cutover.differencesMax,
+    world,
+    preflight: checks,
+    push: event => loop.push(event),
+  });
 
   const loop = createLoop(ports, {
     adopted(from, to, at) {

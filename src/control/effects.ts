@@ -11,6 +11,8 @@ import { appliedHeight, oldEnd, upNodes, type World } from './world.js';
 export interface EffectsContext {
   readonly ports: ControlPorts;
   readonly budgets: Budgets;
+  /** Differing rows that an operator has accepted; config `cutover.differencesMax`. */
+  readonly differencesMax: number;
   readonly world: () => World;
   preflight(signal: AbortSignal): Promise<PreflightReport>;
   readonly push: (event: MachineEvent) => void;
@@ -32,7 +34,7 @@ const WAIT_MAX_MS = 3_600_000;
 
 /** Runs effects and turns their results into events. Every wait is woken by what it waits for; none polls. */
 export function createEffectRunner(context: EffectsContext): EffectRunner {
-  const { ports, budgets, world, push } = context;
+  const { ports, budgets, differencesMax, world, push } = context;
   const { clock, logger, nodes, replication, ledger, proxy } = ports;
   const timers = new Map<WakeName, { timer: Timer; at: number }>();
   let scope = new AbortController();
@@ -90,7 +92,7 @@ export function createEffectRunner(context: EffectsContext): EffectRunner {
         return applied === undefined ? null : { kind: 'reached', ...mine, applied, at: clock.now() };
       }
       case 'final-check': {
-        const result = await checkFinally(effect.height, { ...ports, world, until, signal });
+        const result = await checkFinally(effect.height, { ...ports, differencesMax, world, until, signal });
         return result === null ? null : { kind: 'checked', ...mine, ...result, at: clock.now() };
       }
       case 'await-adopted':

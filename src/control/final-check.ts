@@ -10,6 +10,8 @@ export interface FinalCheck {
 }
 
 interface FinalCheckContext extends Pick<ControlPorts, 'ledger' | 'verifier'> {
+  /** As many rows may differ: a value that the stream loses, or a conflict that nobody will mend, must not keep everybody. */
+  readonly differencesMax: number;
   readonly world: () => World;
   readonly signal: AbortSignal;
   readonly until: <T>(read: () => T | undefined, signal: AbortSignal) => Promise<T | undefined>;
@@ -20,7 +22,7 @@ interface FinalCheckContext extends Pick<ControlPorts, 'ledger' | 'verifier'> {
  * waited for; what contradicts the earlier steps is a problem at once. Null when the step is over.
  */
 export async function checkFinally(height: Height, context: FinalCheckContext): Promise<FinalCheck | null> {
-  const { world, until, signal, ledger, verifier } = context;
+  const { world, until, signal, ledger, verifier, differencesMax } = context;
   const seen = await until(() => {
     const now = world();
     const isContradicted = now.openOld > 0 || contradictions(now).length > 0;
@@ -33,8 +35,10 @@ export async function checkFinally(height: Height, context: FinalCheckContext): 
     try {
       const recent = await verifier.verifyRecent(appliedHeight(seen) ?? height, signal);
       const { differences, leftOut, heightsLeftOut, examples } = recent;
-      if (differences > 0)
-        problems.push(`${differences} of the rows changed last differ between the networks: ${examples.join(', ')}`);
+      if (differences > differencesMax)
+        problems.push(
+          `${differences} of the rows changed last differ between the networks: ${examples.join(', ')} (cutover.differencesMax accepts ${differencesMax})`,
+        );
       // What was not looked at is not known to be equal: writes go on, and a later attempt finds less left to compare.
       if (leftOut > 0 || heightsLeftOut > 0)
         problems.push(`${leftOut} changed rows and ${heightsLeftOut} heights could not be compared in time`);

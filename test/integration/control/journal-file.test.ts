@@ -30,7 +30,14 @@ const begin = async (
   };
   const options = {
     strategy: 'zero-downtime' as const,
-    cutover: { attemptMs: 30_000, lagBlocksMax: 5, reserveBlocks: 10, coolDownMs: 60_000, endWarningsMs: [] },
+    cutover: {
+      attemptMs: 30_000,
+      lagBlocksMax: 5,
+      reserveBlocks: 10,
+      coolDownMs: 60_000,
+      differencesMax: 0,
+      endWarningsMs: [],
+    },
     writes: { holdMs: 8_000, holdBytesMax: 1024 },
     dataDir: folder,
   };

@@ -10,6 +10,7 @@ const OPTIONS = {
     lagBlocksMax: 5,
     reserveBlocks: 10,
     coolDownMs: 5_000,
+    differencesMax: 0,
     endWarningsMs: [3_600_000, 600_000, 60_000],
   },
   writes: { holdMs: 8_000, holdBytesMax: 1024 },
@@ -49,6 +50,27 @@ const eventually = async (isTrue: () => boolean): Promise<void> => {
   expect(isTrue()).toBe(true);
 };
 const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 2));
+
+it('commits with as many differing rows as the operator has accepted, and with none more', async () => {
+  for (const [differencesMax, result] of [
+    [1, 'aborted'],
+    [2, 'switched'],
+  ] as const) {
+    const world = fakeWorld();
+    const found = { differences: 2, examples: ['main.notes ["7"]'], leftOut: 0, heightsLeftOut: 0 };
+    const ports = { ...world.ports(), verifier: { verifyRecent: async () => found } };
+    control = createControl({ ...OPTIONS, cutover: { ...OPTIONS.cutover, differencesMax } }, ports);
+    await control.start();
+    await settle();
+    await makeBlocks(world);
+    await control.command({ kind: 'start', actor: 'alice', reason: 'now' });
+    await eventually(() => typeof control.history()[0]?.result === 'string');
+    const [story] = control.history();
+    expect(story).toMatchObject({ result });
+    if (result === 'aborted') expect(story!.outcome).toContain('2 of the rows changed last differ');
+    await control.close();
+  }
+});
 
 it('warns of the old network’s End in status and metrics until the switch is decided', async () => {
   const world = fakeWorld();

@@ -65,6 +65,7 @@ async function reportOf(change: (setting: Setting) => void): Promise<PreflightRe
         lagBlocksMax: 5,
         reserveBlocks: 10,
         coolDownMs: 5_000,
+        differencesMax: 0,
         endWarningsMs: [3_600_000, 600_000, 60_000],
       },
       writes: { holdMs: 8_000, holdBytesMax: 1024 },
