@@ -243,7 +243,8 @@ export function createProxy(options: ProxyOptions, ports: ProxyPorts): Proxy {
     const { host, port } = parseAddress(options.listen);
     const serverOptions = {
       headersTimeout: limits.headerMs,
-      requestTimeout: limits.bodyMs,
+      // Behind our own limit of bodies, which says why: Node's would end the connection without a word of ours.
+      requestTimeout: limits.headerMs + limits.bodyMs,
       keepAliveTimeout: limits.keepAliveMs,
       connectionsCheckingInterval: 1000,
       noDelay: true,

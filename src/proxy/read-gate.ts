@@ -56,6 +56,11 @@ export interface ReadGatePorts {
 }
 
 const STAY_MS = 1000;
+/**
+ * Nodes that can be looked at, but are not most of their network, are taken at their word after it: a committed block reaches
+ * a living node within milliseconds, and a network whose leader is away stands for as long as it is.
+ */
+const STANDS_MS = 10_000;
 
 export function createReadGate(
   options: { readonly sessionWaitMs: number },
@@ -127,11 +132,29 @@ export function createReadGate(
 
   const nodesOf = (network: NetworkName): readonly NodeView[] => nodes.view(network)?.nodes ?? [];
 
+  /** What the visible nodes of a network stood at when no majority could be looked at, and since when. */
+  const stood = new Map<NetworkName, { readonly height: Height; readonly since: number }>();
+
+  /** Height that a network is taken to stand at after a wait without proof; null when that cannot be said yet. */
+  function standingOf(network: NetworkName, since: number): Height | null {
+    const views = nodesOf(network);
+    const most = standing(views, since);
+    if (most !== null) return most;
+    const height = standing(
+      views.filter(node => node.state === 'up' && node.seenAt >= since),
+      since,
+    );
+    const now = clock.monotonic();
+    if (height === null) stood.delete(network);
+    else if (stood.get(network)?.height !== height) stood.set(network, { height, since: now });
+    return height !== null && now - stood.get(network)!.since >= STANDS_MS ? height : null;
+  }
+
   /** A token one block above what its network stands at: that block is only suspected (see standing). */
   function relented({ token }: Reader, since: number): Reader {
     if (token === null) return SHARED_READER;
     const height = (network: NetworkName): Height => {
-      const most = standing(nodesOf(network), since);
+      const most = standingOf(network, since);
       return most !== null && token[network] === most + 1 ? most : token[network];
     };
     return { token: { ...token, old: height('old'), new: height('new') } };
@@ -156,7 +179,10 @@ export function createReadGate(
       if (found !== undefined || signal.aborted) return found ?? null;
       // No proof either way in time: what most nodes of a network do not have after such a wait was not shown.
       const since = begun + options.sessionWaitMs / 2;
-      for (const network of NETWORK_NAMES) sightings.relent(nodesOf(network), begun, since);
+      for (const network of NETWORK_NAMES) {
+        const height = standingOf(network, since);
+        if (height !== null) sightings.relent(network, height, begun);
+      }
       const now = ports.snapshot();
       const node = find(relented(reader, since), networks, now, tried, true);
       if (node?.network === 'old' && now.intent.committed) stayUntil = clock.monotonic() + STAY_MS;

@@ -28,11 +28,8 @@ export interface Sightings {
   floor(network: NetworkName, except?: string): Height;
   /** Settles what fresh looks at the nodes of one network allow to settle. */
   settle(views: readonly NodeView[]): void;
-  /**
-   * Settles what was shown before `before` at what most nodes of the network have, where these were looked at after `since`
-   * and none of them has more. Nothing happens without such a majority.
-   */
-  relent(views: readonly NodeView[], before: number, since: number): void;
+  /** Settles what was shown of a network before `before` at the height that it stands at (see standing). */
+  relent(network: NetworkName, height: Height, before: number): void;
 }
 
 interface Sighting {
@@ -133,11 +130,9 @@ export function createSightings(): Sightings {
         } else if (views.every(isFresh)) settleAt(sighting, Math.max(...views.map(({ height }) => height)));
       }
     },
-    relent(views, before, since) {
-      const most = standing(views, since);
-      if (most === null) return;
+    relent(network, height, before) {
       for (const sighting of seen.values())
-        if (sighting.network === views[0]!.network && sighting.at <= before) settleAt(sighting, most);
+        if (sighting.network === network && sighting.at <= before) settleAt(sighting, height);
     },
   };
 }

@@ -74,11 +74,12 @@ test('what nobody can settle is settled only by most nodes of the network, and n
   ];
   const dead = { ...a, state: 'down' as const, seenAt: 900 };
   sightings.note(a, 101, 1000);
-  sightings.relent([dead, b, { ...c, state: 'down' }], 1000, 1500);
-  sightings.relent([dead, b, { ...c, seenAt: 1400 }], 1000, 1500);
-  sightings.relent([dead, b, c], 900, 1500);
+  expect(standing([dead, b, { ...c, state: 'down' }], 1500)).toBeNull();
+  expect(standing([dead, b, { ...c, seenAt: 1400 }], 1500)).toBeNull();
+  const height = standing([dead, b, c], 1500)!;
+  sightings.relent('old', height, 900);
   expect(sightings.admits(b)).toBe(false);
-  sightings.relent([dead, b, c], 1000, 1500);
+  sightings.relent('old', height, 1000);
   expect(sightings.admits(b)).toBe(true);
 });
 
