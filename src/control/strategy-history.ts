@@ -1,3 +1,4 @@
+import { closeSteps } from '../cutover/index.js';
 import type { AnyPhase, Height } from '../model/index.js';
 
 /** One roll or offline migration, told from its states: what the report shows beside attempts of the switch. */
@@ -76,7 +77,13 @@ export function tellStories<S>(
     }
     const last = teller.lastOf(state);
     if (last !== null && last !== told && last.id === next.id) {
-      next = { ...next, result: last.result, outcome: last.reason, endedAt: last.at, steps: close(next.steps, at) };
+      next = {
+        ...next,
+        result: last.result,
+        outcome: last.reason,
+        endedAt: last.at,
+        steps: closeSteps(next.steps, at),
+      };
     }
     told = last;
     stories[stories.length - 1] = next;
@@ -111,8 +118,7 @@ function withStep<S>(
 ): readonly StrategyStep[] {
   const [phase, about] = [teller.phaseOf(state), teller.aboutOf(state)];
   const last = steps.at(-1);
-  return last?.phase === phase && last.about === about ? steps : [...close(steps, at), { phase, about, at, ms: null }];
+  return last?.phase === phase && last.about === about
+    ? steps
+    : [...closeSteps(steps, at), { phase, about, at, ms: null }];
 }
-
-const close = (steps: readonly StrategyStep[], at: number): readonly StrategyStep[] =>
-  steps.map(step => (step.ms === null ? { ...step, ms: Math.max(0, at - step.at) } : step));

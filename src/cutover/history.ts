@@ -37,7 +37,7 @@ export function tell(stories: readonly AttemptStory[], from: State, to: State, a
   let next = stories;
   // Whatever comes after an attempt ends its last step.
   if (before !== null && before.id !== attempt?.id)
-    next = update(next, before.id, story => ({ ...story, steps: close(story.steps, at) }));
+    next = update(next, before.id, story => ({ ...story, steps: closeSteps(story.steps, at) }));
   if (attempt !== null) {
     if (!next.some(story => story.id === attempt.id)) next = [...next.slice(1 - STORIES_MAX), begun(attempt)];
     next = update(next, attempt.id, story => withStep(story, to, at));
@@ -53,7 +53,7 @@ const withStep = (story: AttemptStory, to: State, at: number): AttemptStory => (
   steps:
     to.phase === story.steps.at(-1)?.phase
       ? story.steps
-      : [...close(story.steps, at), { phase: to.phase, at, ms: null }],
+      : [...closeSteps(story.steps, at), { phase: to.phase, at, ms: null }],
 });
 
 const begun = (attempt: Attempt): AttemptStory => ({
@@ -79,7 +79,8 @@ const ended = (story: AttemptStory, { result, reason, at, holdMs }: Outcome): At
   holdMs,
 });
 
-const close = (steps: readonly StepStory[], at: number): readonly StepStory[] =>
+/** The step that lasts ends now. */
+export const closeSteps = <T extends Pick<StepStory, 'at' | 'ms'>>(steps: readonly T[], at: number): readonly T[] =>
   steps.map(step => (step.ms === null ? { ...step, ms: Math.max(0, at - step.at) } : step));
 
 const update = (

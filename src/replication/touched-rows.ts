@@ -1,5 +1,6 @@
-import { base64Of, decodeColumnData, hexOf, type Column, type ColumnValue, type Element } from '../protocol/index.js';
+import { hexOf, type Column, type ColumnValue, type Element } from '../protocol/index.js';
 import { columnsOf, relationsOf } from './repairs/repair.js';
+import { cellText, keyColumnsOf } from './row-key.js';
 import type { TableShape } from './schema.js';
 
 /** One changed row of the stream, named as people name it. */
@@ -43,30 +44,16 @@ export function touchedRows(elements: readonly Element[], tables: Tables): Touch
 
 export const keyText = (key: RowKey): string => JSON.stringify(key.map(({ text }) => text));
 
-function keyOf(
+const keyOf = (
   primaryKey: readonly string[],
   columns: readonly Column[],
   values: readonly ColumnValue[],
-): RowKey | null {
-  if (primaryKey.length === 0) return null;
-  const parts: KeyPart[] = [];
-  for (const name of primaryKey) {
-    const place = columns.findIndex(column => column.name === name);
-    const [column, value] = [columns[place], values[place]];
-    // A key that an update left alone is in the old row.
-    if (column === undefined || value?.kind !== 2) return null;
-    parts.push({
-      column: name,
-      type: column.type,
-      text: cellText(decodeColumnData(column.type, value.data ?? NOTHING)),
-    });
-  }
-  return parts;
-}
-
-const NOTHING = new Uint8Array(0);
-
-export const cellText = (value: unknown): string => (value instanceof Uint8Array ? base64Of(value) : String(value));
+): RowKey | null =>
+  keyColumnsOf(primaryKey, columns, values)?.map(({ column, value }) => ({
+    column: column.name,
+    type: column.type,
+    text: cellText(value),
+  })) ?? null;
 
 /** A value as the node's SQL writes it. */
 export function sqlLiteral({ type, text }: Pick<KeyPart, 'type' | 'text'>): string {

@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/platform/index.js';
+import { answering } from './answering.js';
 import { createGatewayChild, type GatewayChild } from '../support/gateway-child.js';
 import type { LoadCommand, LoadResult } from './load-client.js';
 import type { Holding } from './load-gateway.js';
@@ -155,17 +156,6 @@ async function load(client: ChildProcess, command: LoadCommand): Promise<LoadRes
   client.send(command);
   const [result] = (await once(client, 'message')) as [LoadResult];
   return result;
-}
-
-async function answering(url: string): Promise<void> {
-  const body = '{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT 1","params":{}}}';
-  for (const until = performance.now() + READY_MS; performance.now() < until;) {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(`${url}/rpc/v1`, { method: 'POST', headers, body }).catch(() => null);
-    if (answer !== null && !(await answer.text()).includes('"error"')) return;
-    await sleep(systemClock, 100);
-  }
-  throw new Error('the gateway does not answer reads');
 }
 
 /** What the gateway holds once it is quiet: a baseline that stands still, or the first look that is back at `baseline`. */

@@ -13,7 +13,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { sleep, systemClock } from '../../src/platform/index.js';
+import { answering } from './answering.js';
 import { createGatewayChild } from '../support/gateway-child.js';
 import type { LoadCommand, LoadResult, RequestKind } from './request-path-load.js';
 import type { UpstreamMessage } from './request-path-node.js';
@@ -28,8 +28,6 @@ interface Slice {
   readonly cpuUs: number;
   readonly result: LoadResult;
 }
-
-const READY_MS = 30_000;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -101,17 +99,6 @@ const start = (file: string, args: readonly string[], env: Readonly<Record<strin
   });
 
 const pidOf = ({ pid }: ChildProcess): number => pid ?? 0;
-
-async function answering(url: string): Promise<void> {
-  const body = '{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT 1","params":{}}}';
-  for (const until = performance.now() + READY_MS; performance.now() < until;) {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(`${url}/rpc/v1`, { method: 'POST', headers, body }).catch(() => null);
-    if (answer !== null && !(await answer.text()).includes('"error"')) return;
-    await sleep(systemClock, 100);
-  }
-  throw new Error('the gateway does not answer reads');
-}
 
 async function measure(load: ChildProcess, pids: readonly number[], command: LoadCommand): Promise<Slice> {
   load.send(command);

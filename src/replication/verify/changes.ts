@@ -1,12 +1,6 @@
 import type { Height } from '../../model/index.js';
-import {
-  base64Of,
-  decodeColumnData,
-  decodeElements,
-  type Column,
-  type ColumnValue,
-  type DataType,
-} from '../../protocol/index.js';
+import { decodeElements, type Column, type ColumnValue, type DataType } from '../../protocol/index.js';
+import { cellText, keyColumnsOf } from '../row-key.js';
 import type { TableSpec } from './catalogue.js';
 import type { Cell } from './queries.js';
 
@@ -62,21 +56,8 @@ export function changesOf(bytes: Uint8Array, height: Height, specs: ReadonlyMap<
 type KeyValues = Pick<ChangedKey, 'values' | 'types'>;
 
 function keyOf(spec: TableSpec, columns: readonly Column[], values: readonly ColumnValue[]): KeyValues | null {
-  if (spec.key.length === 0) return null;
-  const cells: Cell[] = [];
-  const types: DataType[] = [];
-  for (const name of spec.key) {
-    const place = columns.findIndex(column => column.name === name);
-    const column = columns[place];
-    const value = values[place];
-    if (column === undefined || value?.kind !== 2) return null;
-    cells.push(cellOf(decodeColumnData(column.type, value.data ?? new Uint8Array(0))));
-    types.push(column.type);
-  }
-  return { values: cells, types };
+  const key = keyColumnsOf(spec.key, columns, values);
+  return key && { values: key.map(({ value }) => cellOf(value)), types: key.map(({ column }) => column.type) };
 }
 
-function cellOf(value: unknown): Cell {
-  if (typeof value === 'boolean') return value;
-  return value instanceof Uint8Array ? base64Of(value) : String(value);
-}
+const cellOf = (value: unknown): Cell => (typeof value === 'boolean' ? value : cellText(value));

@@ -85,13 +85,15 @@ export function createRecentVerifier(
   let said: string | null = null;
 
   function takenOf(): Height {
-    const record = archive.record(RECORD) as { readonly height: Height } | undefined;
-    taken ??= Math.max(record?.height ?? 0, (archive.first() ?? 1) - 1);
+    if (taken === null) {
+      const record = archive.record(RECORD) as { readonly height: Height } | undefined;
+      taken = Math.max(record?.height ?? 0, (archive.first() ?? 1) - 1);
+    }
     return taken;
   }
 
   /** Adds the keys of the next heights, as many as fit in. */
-  function take(upTo: Height, specs: ReadonlyMap<string, TableSpec>, isLate: () => boolean): void {
+  function take(upTo: Height, specs: ReadonlyMap<string, TableSpec>, isLate = () => false): void {
     const last = Math.min(upTo, archive.last() ?? 0);
     for (let height = takenOf() + 1; height <= last && open.size < OPEN_MAX && !isLate(); height += 1) {
       const bytes = archive.bytes(height);
@@ -177,7 +179,7 @@ export function createRecentVerifier(
           const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(30_000)]);
           const networks = readersOf(signal);
           tables ??= await readTables(networks.old);
-          take(upTo, tables, () => open.size >= OPEN_MAX);
+          take(upTo, tables);
           // Few at a time, so that a hold finds this pass at its end.
           const keys = [...open.values()];
           const page = KEYS_PER_QUERY * BACKGROUND_QUERIES;
@@ -246,8 +248,7 @@ export function createRecentVerifier(
         if (outer.aborted || !budget.aborted) throw error;
       }
       outer.throwIfAborted();
-      const isSettled = (key: ChangedKey): boolean => again.has(key) && !looked.has(nameOfKey(key));
-      for (const key of again) if (isOpen(key) && isSettled(key)) settle(nameOfKey(key), key);
+      for (const key of again) if (isOpen(key) && !looked.has(nameOfKey(key))) settle(nameOfKey(key), key);
       const left = keys.filter(isOpen);
       const differing = left.map(nameOfKey).filter(name => looked.has(name));
       const differences = differing.length;
@@ -289,26 +290,19 @@ function chunksByTable(keys: readonly ChangedKey[]): readonly (readonly ChangedK
   return chunks;
 }
 
+/** Rows that have one of these keys, by their keys. `keys`: of one table, at most KEYS_PER_QUERY. */
 async function rowsOf(spec: TableSpec, keys: readonly ChangedKey[], reader: Reader): Promise<ReadonlyMap<string, Row>> {
   const columns = spec.columns.map(quoted).join(', ');
-  const chunks: (readonly ChangedKey[])[] = [];
-  for (let at = 0; at < keys.length; at += KEYS_PER_QUERY) chunks.push(keys.slice(at, at + KEYS_PER_QUERY));
-  const pages = await Promise.all(
-    chunks.map(chunk => {
-      const parameters: Parameter[] = [];
-      const anyOf = chunk.map(({ values, types }) => {
-        const parts = spec.key.map((name, index) => {
-          parameters.push({ type: types[index]!, value: values[index]! });
-          return `${quoted(name)} = $k${parameters.length - 1}`;
-        });
-        return `(${parts.join(' AND ')})`;
-      });
-      const sql = `SELECT ${columns} FROM ${spec.namespace}.${quoted(spec.table)} WHERE ${anyOf.join(' OR ')}`;
-      return reader.query(sql, parameters);
-    }),
-  );
+  const parameters: Parameter[] = [];
+  const anyOf = keys.map(({ values, types }) => {
+    const parts = spec.key.map((name, index) => {
+      parameters.push({ type: types[index]!, value: values[index]! });
+      return `${quoted(name)} = $k${parameters.length - 1}`;
+    });
+    return `(${parts.join(' AND ')})`;
+  });
+  const sql = `SELECT ${columns} FROM ${spec.namespace}.${quoted(spec.table)} WHERE ${anyOf.join(' OR ')}`;
+  const { values: rows } = await reader.query(sql, parameters);
   const places = spec.key.map(name => spec.columns.indexOf(name));
-  return new Map(
-    pages.flatMap(({ values }) => values.map(row => [JSON.stringify(places.map(place => row[place]!)), row])),
-  );
+  return new Map(rows.map(row => [JSON.stringify(places.map(place => row[place]!)), row]));
 }
